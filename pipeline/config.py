@@ -1,142 +1,196 @@
-"""The run configuration: one validated object, the only reader of configuration files and flags."""
+"""The run configuration: one validated object that holds everything a run depends on.
+
+Only the shape lives here. `pipeline.loading` reads files and flags into it, `pipeline.rules` checks what
+one field alone cannot say, and `pipeline.reference` writes docs/configuration.md from the descriptions.
+"""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_\-]{0,62}$")]
 SourceKind = Literal["digits", "npz", "images", "keras", "table", "sprites"]
+
+# `expects` is how a message and the reference name a value that a pattern alone would not explain.
+Name = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9][a-z0-9_\-]{0,62}$",
+        json_schema_extra={
+            "expects": "a name of at most 63 small letters, digits, - and _, beginning with a letter or digit"
+        },
+    ),
+]
+Flag = Annotated[
+    str,
+    Field(pattern=r"^--", json_schema_extra={"expects": "a flag that begins with --"}),
+]
 Positive = Annotated[int, Field(ge=1)]
 
 
 class Section(BaseModel):
-    """Base of every section: frozen, no unknown keys."""
+    """Base of every section: frozen, no unknown keys, finite numbers."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, serialize_by_alias=True)
 
 
 class Splits(Section):
-    """Relative sizes of the splits; records are assigned by a hash of their id."""
+    """Relative sizes of the splits. Records are assigned by a hash of their id."""
 
-    train: Positive = 8
-    eval: Positive = 1
-    test: Positive = 1
+    train: Positive = Field(default=8, description="Share the model and the probes learn from.")
+    eval: Positive = Field(default=1, description="Share that early stopping looks at.")
+    test: Positive = Field(default=1, description="Share every reported number comes from.")
 
 
 class Images(Section):
-    """How image files become arrays.
+    """How the files of an image folder become arrays of one shape."""
 
-    `size` is (height, width); None takes the first image's own. `letterbox` keeps the aspect ratio and
-    pads with black, otherwise the image is stretched. `channels` is 1 (grey) or 3 (colour).
-    """
-
-    size: tuple[Positive, Positive] | None = None
-    channels: Literal[1, 3] | None = None
-    letterbox: bool = True
+    size: tuple[Positive, Positive] | None = Field(
+        default=None, description="[height, width] in pixels; null takes the first image's own."
+    )
+    channels: Literal[1, 3] | None = Field(
+        default=None, description="1 (grey) or 3 (colour); null takes the first image's own."
+    )
+    letterbox: bool = Field(
+        default=True,
+        description="Keep the aspect ratio and pad with black; false stretches the image.",
+    )
 
 
 class Columns(Section):
-    """Overrides of the inferred kinds of a table's columns; `ignore` leaves columns out."""
+    """Overrides of the kinds inferred for a table's columns."""
 
-    numeric: tuple[str, ...] = ()
-    categorical: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
+    numeric: tuple[str, ...] = Field(default=(), description="Columns to treat as numbers.")
+    categorical: tuple[str, ...] = Field(default=(), description="Columns to treat as categories.")
+    ignore: tuple[str, ...] = Field(default=(), description="Columns to leave out.")
 
 
 class Sprites(Section):
-    """The sprites renderer: `size` pixels a side (16 to 64), `count` images drawn by the run's seed (None: all)."""
+    """The sprites renderer: white shapes on black with known factors."""
 
-    size: Annotated[int, Field(ge=16, le=64)] = 64
-    count: Positive | None = None
+    size: Annotated[int, Field(ge=16, le=64)] = Field(default=64, description="Pixels a side.")
+    count: Positive | None = Field(
+        default=None,
+        description="How many images to draw at random with the run's seed; null renders all 737,280.",
+    )
 
 
 class Data(Section):
-    """Where the data is and which part each column plays.
+    """Where the data is, and which part each of its columns plays."""
 
-    `source` is a path (npz, csv, parquet, or a folder of images) or a built-in name (digits, sprites,
-    mnist, fashion_mnist, cifar10). `array` names the npz array that holds the examples.
-    """
-
-    source: str
-    kind: SourceKind | None = None
-    array: str | None = None
-    label: str | None = None
-    factors: tuple[str, ...] = ()
-    sensitive: str | None = None
-    id: str | None = None
+    source: str = Field(
+        min_length=1,
+        description="A path (npz, csv or parquet file, or a folder of images) or a built-in name: "
+        "digits, sprites, mnist, fashion_mnist, cifar10.",
+        json_schema_extra={"expects": "a path or a built-in name (--data gives it, too)"},
+    )
+    kind: SourceKind | None = Field(default=None, description="What the source is; null tells it from the name.")
+    array: str | None = Field(default=None, description="npz only: the array that holds the examples.")
+    label: str | None = Field(
+        default=None,
+        description="The column or array with the label. Probes need one; training does not look at it.",
+    )
+    factors: tuple[str, ...] = Field(
+        default=(), description="Columns or arrays with ground-truth factors (whole numbers)."
+    )
+    sensitive: str | None = Field(default=None, description="The column or array with a sensitive attribute.")
+    id: str | None = Field(
+        default=None,
+        description="The column or array with each example's id; null numbers the examples.",
+    )
     images: Images = Images()
     columns: Columns = Columns()
-    missing: tuple[str, ...] = ("", "?", "NA", "N/A", "NaN", "nan", "null", "None")
+    missing: tuple[str, ...] = Field(
+        default=("", "?", "NA", "N/A", "NaN", "nan", "null", "None"),
+        description="Cells of a table, and labels, that mean: no value here.",
+    )
     sprites: Sprites = Sprites()
     splits: Splits = Splits()
-    data_schema: Path | None = None
+    schema_path: Path | None = Field(
+        default=None,
+        alias="schema",
+        description="A schema of your own (TensorFlow Metadata, text format) that the data must meet; null infers one.",
+    )
 
 
 class Model(Section):
     """Which recipe, how wide its latent, and the recipe's own parameters."""
 
-    recipe: str = "beta_vae"
-    latent: Annotated[int, Field(ge=1, le=4096)] = 10
-    network: Literal["auto", "mlp", "conv"] = "auto"
-    likelihood: Literal["auto", "bernoulli", "gaussian", "gaussian_learned"] = "auto"
-    parameters: dict[str, Any] = {}
+    recipe: str = Field(default="beta_vae", description="A name from `metaprior models`.")
+    latent: Annotated[int, Field(ge=1, le=4096)] = Field(default=10, description="Width of the embedding.")
+    network: Literal["auto", "mlp", "conv"] = Field(
+        default="auto",
+        description="Encoder and decoder networks; auto chooses by the data's shape.",
+    )
+    likelihood: Literal["auto", "bernoulli", "gaussian", "gaussian_learned"] = Field(
+        default="auto",
+        description="How the decoder explains an example: gaussian has a fixed variance, "
+        "gaussian_learned learns it; auto chooses by the data's kind.",
+    )
+    parameters: dict[str, Any] = Field(
+        default={}, description="The recipe's own parameters, as `metaprior models NAME` lists them."
+    )
 
 
 class Training(Section):
-    """How long and how fast to train.
+    """How long and how fast to train."""
 
-    `epochs` is the most, `patience` the number of epochs without a better evaluation ELBO before
-    stopping, `checkpoint_every` the steps between checkpoints.
-    """
-
-    epochs: Positive = 100
-    batch: Positive = 64
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
-    patience: Positive = 10
-    checkpoint_every: Positive = 500
-    xla: Literal["auto", "on", "off"] = "auto"
+    epochs: Positive = Field(default=100, description="The most passes over the training split.")
+    batch: Positive = Field(default=64, description="Examples a step.")
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(default=1e-3, description="Adam's step size.")
+    patience: Positive = Field(default=10, description="Epochs without a better evaluation ELBO before training stops.")
+    checkpoint_every: Positive = Field(
+        default=500, description="Steps between checkpoints, from which a killed run resumes."
+    )
+    xla: Literal["auto", "on", "off"] = Field(
+        default="auto", description="Compile the training step; auto does so on accelerators."
+    )
 
 
 class Bound(Section):
-    """A bound on one metric: absolute (`min`, `max`) and against the last blessed model (`drop`, `rise`)."""
+    """A bound on one metric; each of the four that is given must hold."""
 
-    min: float | None = None
-    max: float | None = None
-    drop: float | None = Field(default=None, ge=0)
-    rise: float | None = Field(default=None, ge=0)
+    min: float | None = Field(default=None, description="The metric must be at least this.")
+    max: float | None = Field(default=None, description="The metric must be at most this.")
+    drop: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="The most it may fall below the last blessed model's."
+    )
+    rise: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="The most it may rise above the last blessed model's."
+    )
 
 
 class Evaluation(Section):
-    """What is measured, and the bounds a model must meet to be blessed.
+    """What is measured, and what a model must reach to be blessed."""
 
-    `labels` are the label budgets of the probes, `seeds` the number of draws behind each interval,
-    `examples` the most examples of a split that the probes and baselines look at.
-    """
-
-    labels: tuple[Positive | Literal["all"], ...] = (10, 100, 1000, "all")
-    seeds: Annotated[int, Field(ge=2, le=100)] = 5
-    examples: Annotated[int, Field(ge=100)] = 10_000
-    bless: dict[str, Bound] = {}
+    labels: tuple[Positive | Literal["all"], ...] = Field(
+        default=(10, 100, 1000, "all"),
+        description="Label budgets of the probes, in rising order.",
+    )
+    seeds: Annotated[int, Field(ge=2, le=100)] = Field(default=5, description="Random draws behind each interval.")
+    examples: Annotated[int, Field(ge=100)] = Field(
+        default=10_000, description="The most examples of a split the probes and baselines look at."
+    )
+    bless: dict[str, Bound] = Field(default={}, description="Bounds by metric, such as `probe/linear/100: {min: 0.8}`.")
 
 
 class Serving(Section):
-    """Where blessed encoders are pushed (None: `serving` below the run's folder) and how many versions stay."""
+    """Where blessed encoders are pushed."""
 
-    path: Path | None = None
-    model: Name = "encoder"
-    keep: Positive = 5
+    path: Path | None = Field(default=None, description="The serving folder; null means `serving` in the run's folder.")
+    model: Name = Field(default="encoder", description="The name the model is served under.")
+    keep: Positive = Field(default=5, description="How many versions stay in the serving folder.")
 
 
 class Config(Section):
     """Everything one run of the pipeline depends on."""
 
-    name: Name
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    output: Path = Path("runs")
+    name: Name = Field(description="The run's name and folder; taken from the data when left out.")
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(default=0, description="Decides every random draw of the run.")
+    output: Path = Field(default=Path("runs"), description="The folder that holds all runs.")
     data: Data
     model: Model = Model()
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
     serving: Serving = Serving()
-    beam: tuple[str, ...] = ("--runner=FnApiRunner",)
+    beam: tuple[Flag, ...] = Field(default=("--runner=FnApiRunner",), description="Flags for Apache Beam.")

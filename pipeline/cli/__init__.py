@@ -1,1 +1,5 @@
 """The `metaprior` command."""
+
+from pipeline.cli.group import main
+
+__all__ = ["main"]

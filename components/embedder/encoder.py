@@ -1,0 +1,127 @@
+"""An exported encoder over batches of serialized examples."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+
+from models.features.spec import FeatureSpec
+
+SERVING = "Format-Serving"
+BASELINES = "Format-Baselines"
+METADATA = Path("assets.extra", "metaprior.json")
+
+
+def read_metadata(saved_model: str | Path) -> dict:
+    """Returns the record that an exported encoder carries: space id, recipe, latent, data spec."""
+    return json.loads(Path(saved_model, METADATA).read_text(encoding="utf-8"))
+
+
+def vectors(values: np.ndarray) -> pa.ListArray:
+    """Returns rows of a float matrix [batch, width] as a `list<float32>` column."""
+    batch, width = values.shape
+    offsets = pa.array(np.arange(0, (batch + 1) * width, width, dtype=np.int32))
+    return pa.ListArray.from_arrays(offsets, pa.array(values.astype(np.float32).ravel()))
+
+
+class Context:
+    """The columns of an example that are not the encoder's input: id, label, sensitive attribute, factors.
+
+    Args:
+        spec: description of the data.
+    """
+
+    def __init__(self, spec: FeatureSpec):
+        self._texts = {"id": spec.id}
+        if spec.label:
+            self._texts["label"] = spec.label
+        if spec.sensitive:
+            self._texts["sensitive"] = spec.sensitive
+        self._factors = {f"factor:{name}": name for name in spec.factors}
+        text = tf.io.FixedLenFeature([], tf.string, default_value="")
+        number = tf.io.FixedLenFeature([], tf.int64, default_value=-1)
+        self._features = dict.fromkeys(self._texts.values(), text)
+        self._features |= dict.fromkeys(self._factors.values(), number)
+
+    @property
+    def fields(self) -> list[pa.Field]:
+        """The Parquet fields, in the order of `columns`."""
+        texts = [pa.field(name, pa.string()) for name in self._texts]
+        return texts + [pa.field(name, pa.int64()) for name in self._factors]
+
+    def columns(self, examples: tf.Tensor) -> list[pa.Array]:
+        """Returns the columns of serialized examples [batch]; a missing text is null."""
+        parsed = tf.io.parse_example(examples, self._features)
+        texts = [
+            pa.array([value.decode("utf-8", "replace") or None for value in parsed[key].numpy()], pa.string())
+            for key in self._texts.values()
+        ]
+        return texts + [pa.array(parsed[key].numpy()) for key in self._factors.values()]
+
+
+class Encoder:
+    """Serialized examples in, a table of codes out.
+
+    Args:
+        saved_model: folder of an exported encoder (`Format-Serving`, or a pushed version).
+        score: whether to add the columns `distortion` and `elbo` (nats).
+
+    Raises:
+        OSError: if there is no SavedModel there.
+    """
+
+    def __init__(self, saved_model: str, *, score: bool):
+        record = read_metadata(saved_model)
+        self._context = Context(FeatureSpec.from_json(json.dumps(record["spec"])))
+        self._model = tf.saved_model.load(saved_model)
+        self._encode = self._model.signatures["serving_default"]
+        self._score = self._model.signatures["score"] if score else None
+        self.schema = self._schema(record)
+
+    def _schema(self, record: dict) -> pa.Schema:
+        width = pa.list_(pa.field("item", pa.float32()))
+        fields = [*self._context.fields, pa.field("embedding", width), pa.field("stddev", width)]
+        scalars = ["rate", "distortion", "elbo"] if self._score else ["rate"]
+        fields += [pa.field(name, pa.float32()) for name in scalars]
+        return pa.schema(fields, metadata={"metaprior": json.dumps(record, sort_keys=True)})
+
+    def __call__(self, examples: Sequence[bytes]) -> pa.Table:
+        """Returns one row per example: context columns, embedding, stddev, rate (and distortion, elbo)."""
+        batch = tf.constant(examples)
+        codes = {name: value.numpy() for name, value in self._encode(examples=batch).items()}
+        columns = self._context.columns(batch)
+        columns += [vectors(codes["embedding"]), vectors(codes["stddev"]), pa.array(codes["rate"])]
+        if self._score:
+            scores = self._score(examples=batch)
+            columns += [pa.array(scores[name].numpy()) for name in ("distortion", "elbo")]
+        return pa.Table.from_arrays(columns, schema=self.schema)
+
+
+class Baselines:
+    """Serialized examples in, a table of what any encoder must beat out: raw features and a random encoder.
+
+    Args:
+        model: uri of a trained model artifact.
+    """
+
+    def __init__(self, model: str):
+        record = read_metadata(Path(model, SERVING))
+        self._context = Context(FeatureSpec.from_json(json.dumps(record["spec"])))
+        self._model = tf.saved_model.load(str(Path(model, BASELINES)))
+        self._run = self._model.signatures["serving_default"]
+        width = pa.list_(pa.field("item", pa.float32()))
+        self.schema = pa.schema(
+            [*self._context.fields, pa.field("features", width), pa.field("random", width)],
+            metadata={"metaprior": json.dumps(record, sort_keys=True)},
+        )
+
+    def __call__(self, examples: Sequence[bytes]) -> pa.Table:
+        """Returns one row per example: context columns, `features` [width], `random` [latent]."""
+        batch = tf.constant(examples)
+        outputs = self._run(examples=batch)
+        columns = self._context.columns(batch)
+        columns += [vectors(outputs[name].numpy()) for name in ("features", "random")]
+        return pa.Table.from_arrays(columns, schema=self.schema)

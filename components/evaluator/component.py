@@ -1,0 +1,87 @@
+"""The TFX component that measures a representation and blesses the model, or not."""
+
+# TFX reads these annotations at run time; to a type checker they mean nothing.
+# pyright: reportArgumentType=false, reportInvalidTypeArguments=false
+
+from pathlib import Path
+
+from tfx.components.evaluator import constants
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types import standard_artifacts
+
+from components.artifacts import Embeddings, RepresentationEvaluation
+from components.evaluator.evaluate import Request, evaluate
+from components.evaluator.schema import REPORT_FILE, Evaluation, write_evaluation, write_whole
+from components.evaluator.settings import read_settings
+from components.report.html import render
+
+
+@component
+def RepresentationEvaluator(
+    embeddings: InputArtifact[Embeddings],
+    model: InputArtifact[standard_artifacts.Model],
+    evaluation: OutputArtifact[RepresentationEvaluation],
+    blessing: OutputArtifact[standard_artifacts.ModelBlessing],
+    settings: Parameter[str],
+    data: Parameter[str],
+    seed: Parameter[int],
+    code: Parameter[str],
+    baseline_embeddings: InputArtifact[Embeddings] = None,
+    baseline_model: InputArtifact[standard_artifacts.Model] = None,
+):
+    """Measures a representation, writes evaluation.json and report.html, and blesses the model.
+
+    Args:
+        embeddings: every split's codes under the model.
+        model: the model.
+        evaluation: gets evaluation.json and report.html.
+        blessing: gets BLESSED or NOT_BLESSED, and the properties LatestBlessedModelStrategy reads.
+        settings: the run configuration's `evaluation` section, as JSON.
+        data: the data's name.
+        seed: seed of label draws and intervals.
+        code: version of the code, so that a newer one measures again.
+        baseline_embeddings: the same data under the last blessed model, if there is one.
+        baseline_model: the last blessed model, if there is one.
+    """
+    request = Request(
+        embeddings=Path(embeddings.uri),
+        last=Path(baseline_embeddings.uri) if baseline_embeddings else None,
+        settings=read_settings(settings),
+        data=data,
+        seed=seed,
+        code=code,
+    )
+    found = evaluate(request)
+    write_evaluation(found.evaluation, Path(evaluation.uri))
+    write_whole(Path(evaluation.uri) / REPORT_FILE, render(found.evaluation, found.sample).encode())
+    _describe(evaluation, found.evaluation)
+    _bless(blessing, found.evaluation, model=model, baseline=baseline_model)
+
+
+def _describe(artifact: RepresentationEvaluation, evaluation: Evaluation) -> None:
+    """Sets what ML Metadata keeps of an evaluation."""
+    artifact.space = evaluation.space
+    artifact.recipe = evaluation.recipe
+    artifact.data = evaluation.data.name
+    artifact.blessed = int(evaluation.blessed)
+    artifact.reasons = "\n".join(bound.reason for bound in evaluation.bounds if not bound.ok)
+
+
+def _bless(
+    blessing: standard_artifacts.ModelBlessing,
+    evaluation: Evaluation,
+    *,
+    model: standard_artifacts.Model,
+    baseline: standard_artifacts.Model | None,
+) -> None:
+    """Writes the verdict as TFX's own Evaluator does."""
+    blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, model.uri)
+    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id)
+    if baseline:
+        blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, baseline.uri)
+        blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY, baseline.id)
+    value = constants.BLESSED_VALUE if evaluation.blessed else constants.NOT_BLESSED_VALUE
+    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, value)
+    file = constants.BLESSED_FILE_NAME if evaluation.blessed else constants.NOT_BLESSED_FILE_NAME
+    write_whole(Path(blessing.uri) / file, b"")

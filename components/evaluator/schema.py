@@ -1,0 +1,188 @@
+"""The versioned evaluation.json: the one format that gates, reports, consoles and frontiers read."""
+
+import os
+from dataclasses import field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import FiniteFloat, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from components.evaluator.settings import Settings
+from models.errors import InputError
+
+VERSION = 1
+EVALUATION_FILE = "evaluation.json"
+REPORT_FILE = "report.html"
+
+Representation = Literal["encoder", "pca", "random", "raw"]
+REPRESENTATIONS: tuple[Representation, ...] = ("encoder", "pca", "random", "raw")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number and everything needed to read it.
+
+    Args:
+        name: `rate`, `distortion`, `elbo`, `active_units` or `probe/<kind>/<label budget>`.
+        representation: `encoder`, or the baseline the number belongs to.
+        value: the number.
+        unit: `nats` (per example), `count` or `accuracy` (0 to 1).
+        interval: 95 % interval, None where it has no meaning.
+        split: split it was measured on.
+        count: number of examples it was measured on.
+        seeds: number of draws that `value` is the mean of.
+        note: how the interval came about and what else to know.
+    """
+
+    name: str
+    representation: Representation
+    value: FiniteFloat
+    unit: Literal["nats", "count", "accuracy"]
+    interval: tuple[FiniteFloat, FiniteFloat] | None
+    split: str
+    count: int
+    seeds: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Omission:
+    """A metric that was asked for and could not be measured, and why."""
+
+    metric: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class BoundRecord:
+    """One bound, and whether it is met.
+
+    Args:
+        metric: name of the bounded metric.
+        kind: `min` or `max` (absolute), `drop` or `rise` (against the last blessed model).
+        bound: the limit, in the metric's unit.
+        value: the encoder's value.
+        reference: the last blessed model's value on the same rows; None for absolute bounds and where
+            no model has been blessed.
+        ok: whether the bound is met.
+        reason: one line for people.
+    """
+
+    metric: str
+    kind: Literal["min", "max", "drop", "rise"]
+    bound: FiniteFloat
+    value: FiniteFloat
+    reference: FiniteFloat | None
+    ok: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """The data a representation was measured on.
+
+    Args:
+        name: the data's name, as the run configuration gives it.
+        kind: `image`, `vector` or `table`.
+        counts: number of examples by split.
+        shape: shape of one raw example.
+        label: name of the label that probes predict, None without probes.
+        classes: number of the label's values, 0 without probes.
+        majority: accuracy of always guessing the most frequent class, None without probes.
+        probed: number of labelled examples that probes looked at by split, empty without probes.
+    """
+
+    name: str
+    kind: str
+    counts: dict[str, int]
+    shape: tuple[int, ...] = ()
+    label: str | None = None
+    classes: int = 0
+    majority: FiniteFloat | None = None
+    probed: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything measured on one representation, and the verdict.
+
+    Args:
+        schema: version of this format.
+        space: id of the embedding space.
+        recipe: name of the model's recipe.
+        parameters: the recipe's parameters.
+        objective: what the model was trained to minimize, in one line.
+        latent: width of a code.
+        data: what it was measured on.
+        metrics: the numbers; for one name, the encoder's comes first.
+        bounds: the bounds and whether they are met.
+        blessed: whether all bounds are met.
+        omitted: what was asked for and could not be measured.
+        warnings: what a reader should not overlook, one line each.
+        widths: number of values in a code of each representation.
+        settings: the `evaluation` section of the run configuration.
+        seed: seed of draws and intervals.
+        code: version of the code that measured.
+    """
+
+    schema: Literal[1]
+    space: str
+    recipe: str
+    parameters: dict[str, Any]
+    objective: str
+    latent: int
+    data: DataFacts
+    metrics: tuple[Metric, ...]
+    bounds: tuple[BoundRecord, ...]
+    blessed: bool
+    omitted: tuple[Omission, ...] = ()
+    warnings: tuple[str, ...] = ()
+    widths: dict[str, int] = field(default_factory=dict)
+    settings: Settings = field(default_factory=Settings)
+    seed: int = 0
+    code: str = ""
+
+
+def find(metrics: tuple[Metric, ...], name: str, representation: Representation = "encoder") -> Metric | None:
+    """Returns the metric of that name and representation, None if it was not measured."""
+    return next((m for m in metrics if (m.name, m.representation) == (name, representation)), None)
+
+
+def largest_probe(metrics: tuple[Metric, ...], kind: str) -> Metric | None:
+    """Returns the encoder's accuracy at the largest label budget that was measured, None without probes."""
+    found = [m for m in metrics if m.representation == "encoder" and m.name.startswith(f"probe/{kind}/")]
+    return found[-1] if found else None
+
+
+_ADAPTER = TypeAdapter(Evaluation)
+
+
+def write_evaluation(evaluation: Evaluation, folder: Path) -> Path:
+    """Writes `evaluation.json` into a folder, all of it or nothing, and returns its path."""
+    return write_whole(folder / EVALUATION_FILE, _ADAPTER.dump_json(evaluation, indent=2))
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """Reads and validates an `evaluation.json`.
+
+    Raises:
+        InputError: if there is no such file, or it is not a valid evaluation of this version.
+    """
+    try:
+        return _ADAPTER.validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file. Check the path.") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise InputError(f"{path}: {where}: {first['msg']}. Evaluate the model again with this version.") from None
+
+
+def write_whole(path: Path, content: bytes) -> Path:
+    """Writes a file under a temporary name, then renames it, and returns its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(content)
+    os.replace(partial, path)
+    return path

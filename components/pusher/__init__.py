@@ -1,0 +1,1 @@
+"""Makes a blessed encoder the next version of a serving folder, atomically."""

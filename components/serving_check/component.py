@@ -1,0 +1,43 @@
+"""The ServingCheck: blesses an exported encoder that a server of its own process serves faithfully."""
+
+# TFX reads these annotations at run time; to a type checker they mean nothing.
+# pyright: reportArgumentType=false, reportInvalidTypeArguments=false
+
+import json
+from pathlib import Path
+
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types import standard_artifacts
+
+from components.embedder.encoder import SERVING, read_metadata
+from components.serving_check.check import check
+from components.serving_check.golden import read, requests
+from models.features.spec import FeatureSpec
+
+BLESSED, REFUSED = "INFRA_BLESSED", "INFRA_NOT_BLESSED"
+
+
+@component
+def ServingCheck(
+    model: InputArtifact[standard_artifacts.Model],
+    infra_blessing: OutputArtifact[standard_artifacts.InfraBlessing],
+    code: Parameter[str],
+) -> None:
+    """Serves the exported encoder and compares its answers with the trainer's, on every signature.
+
+    Args:
+        model: the trained model.
+        infra_blessing: the verdict: a file INFRA_BLESSED or INFRA_NOT_BLESSED, custom property
+            `blessed` (0 or 1), and `reason` where it is 0.
+        code: version of the code, part of the cache key.
+    """
+    del code
+    saved_model = Path(model.uri, SERVING)
+    spec = FeatureSpec.from_json(json.dumps(read_metadata(saved_model)["spec"]))
+    golden = read(Path(model.uri, "golden.json"))
+    fault = check(saved_model, golden=golden, requests=requests(golden, spec))
+    infra_blessing.set_int_custom_property("blessed", int(fault is None))
+    infra_blessing.set_string_custom_property("reason", fault or "")
+    verdict = Path(infra_blessing.uri, REFUSED if fault else BLESSED)
+    verdict.write_text(fault or "", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Stops a run whose data does not look like its schema."""

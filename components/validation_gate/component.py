@@ -1,0 +1,53 @@
+"""The ValidationGate: ExampleValidator writes anomalies down, this component stops the run on them."""
+
+# TFX reads these annotations at run time; to a type checker they mean nothing.
+# pyright: reportArgumentType=false, reportInvalidTypeArguments=false
+
+from pathlib import Path
+
+from tensorflow_metadata.proto.v0 import anomalies_pb2
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types import artifact_utils, standard_artifacts
+
+from models.errors import InputError
+
+
+def anomaly_lines(anomalies: anomalies_pb2.Anomalies, split: str) -> list[str]:
+    """Returns one line per anomaly of a split: which column, what is wrong."""
+    lines = []
+    if anomalies.HasField("dataset_anomaly_info"):
+        lines.append(f"{split}: the data set: {anomalies.dataset_anomaly_info.description}")
+    for column, info in sorted(anomalies.anomaly_info.items()):
+        lines.append(f"{split}: column {column}: {info.description}")
+    return lines
+
+
+def read_anomalies(uri: str, splits: list[str]) -> list[str]:
+    """Returns one line per anomaly of all splits of an ExampleAnomalies artifact."""
+    lines = []
+    for split in splits:
+        content = Path(uri, f"Split-{split}", "SchemaDiff.pb").read_bytes()
+        lines += anomaly_lines(anomalies_pb2.Anomalies.FromString(content), split)
+    return lines
+
+
+@component
+def ValidationGate(
+    anomalies: InputArtifact[standard_artifacts.ExampleAnomalies],
+    checked: OutputArtifact[standard_artifacts.String],
+) -> None:
+    """Passes data without anomalies; later steps depend on its output.
+
+    Args:
+        anomalies: what ExampleValidator found.
+        checked: written with the names of the checked splits.
+
+    Raises:
+        InputError: if there is an anomaly; one line for each.
+    """
+    splits = artifact_utils.decode_split_names(anomalies.split_names)
+    lines = read_anomalies(anomalies.uri, splits)
+    if lines:
+        raise InputError("\n".join(["the data does not match its schema:", *lines]))
+    checked.value = ", ".join(splits)

@@ -1,0 +1,152 @@
+"""The trained model artifact: SavedModels for serving, the Keras model, baselines, golden answers."""
+
+import base64
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+import tensorflow_transform as tft
+from tensorflow.core.protobuf import saved_model_pb2
+
+from models.features.dataset import Examples
+from models.signatures import Signatures
+from models.task import Task
+
+SERVING = "Format-Serving"
+KERAS = "Format-Keras"
+BASELINES = "Format-Baselines"
+GOLDEN = 8
+
+
+def write(model: keras.Model, task: Task, held_out: Examples, *, summary: Mapping[str, Any], folder: Path) -> None:
+    """Writes the artifact.
+
+    Args:
+        model: the trained autoencoder.
+        task: what was asked for, with the resolved spec.
+        held_out: the evaluation split, whose first examples become the golden ones.
+        summary: what becomes `training.json`.
+        folder: the artifact's folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    letterbox = task.images is None or task.images["letterbox"]
+    signatures = Signatures(model, held_out.transform, task.spec, letterbox=letterbox)
+    with _placed(folder / KERAS) as path:
+        path.mkdir()
+        model.save(path / "model.keras")
+    with _placed(folder / BASELINES) as path:
+        _write_baselines(task, held_out.transform, path)
+    _write_json(folder / "golden.json", _golden(signatures, held_out))
+    _write_json(folder / "training.json", dict(summary))
+    with _placed(folder / SERVING) as path:  # last: it is what makes the artifact whole
+        _write_serving(model, signatures, task, path)
+        (path / "assets.extra").mkdir()
+        _write_json(path / "assets.extra" / "metaprior.json", record(model, task))
+
+
+def record(model: keras.Model, task: Task) -> dict[str, Any]:
+    """Returns what an exported encoder says about itself: `metaprior.json`."""
+    recipe, latent = task.model["recipe"], task.model["latent"]
+    return {
+        "schema": 1,
+        "space": space(model, task),
+        "recipe": recipe,
+        "parameters": dict(task.model["parameters"]),
+        "objective": str(model),
+        "latent": latent,
+        "spec": dataclasses.asdict(task.spec),
+        "images": dict(task.images) if task.images is not None else None,
+        "metaprior": metadata.version("metaprior"),
+    }
+
+
+def space(model: keras.Model, task: Task) -> str:
+    """Returns the id of the model's embedding space: equal only for equal weights on equal features."""
+    digest = hashlib.sha256(task.spec.to_json().encode())
+    for weight in model.weights:
+        digest.update(weight.numpy().tobytes())
+    return f"{task.model['recipe']}-{task.model['latent']}-{digest.hexdigest()[:12]}"
+
+
+def _write_serving(model: keras.Model, signatures: Signatures, task: Task, path: Path) -> None:
+    # TensorFlow takes no names like `job/kind` here, so a table's inputs get their own names afterwards.
+    table = task.spec.kind == "table"
+    names = {key: f"input_{index}" if table else key for index, key in enumerate(signatures.tensors)}
+    tensors = {key: tf.TensorSpec(t.shape, t.dtype, name=names[key]) for key, t in signatures.tensors.items()}
+    examples = tf.TensorSpec([None], tf.string, name="examples")
+    endpoints = {
+        "serving_default": (signatures.serving_default, examples),
+        "score": (signatures.score, examples),
+        "embed": (signatures.embed, tensors),
+    }
+    if task.spec.kind == "image":
+        endpoints["embed_bytes"] = (signatures.embed_bytes, tf.TensorSpec([None], tf.string, name="image_bytes"))
+    _write_archive(model, signatures, endpoints, path)
+    _rename_inputs(path, "embed", {name: key for key, name in names.items()})
+
+
+def _write_baselines(task: Task, transform: tft.TFTransformOutput, path: Path) -> None:
+    random = task.build()
+    signatures = Signatures(random, transform, task.spec)
+    examples = tf.TensorSpec([None], tf.string, name="examples")
+    _write_archive(random, signatures, {"serving_default": (signatures.baseline, examples)}, path)
+
+
+def _write_archive(
+    model: keras.Model, signatures: Signatures, endpoints: Mapping[str, tuple[Callable, Any]], path: Path
+) -> None:
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.track(signatures.layer)
+    for name, (function, tensors) in endpoints.items():
+        archive.add_endpoint(name, tf.autograph.experimental.do_not_convert(function), [tensors])
+    archive.write_out(str(path), verbose=False)
+
+
+def _rename_inputs(path: Path, signature: str, names: Mapping[str, str]) -> None:
+    """Renames inputs in the SignatureDef and in the function that `tf.saved_model.load` calls by keyword."""
+    file = path / "saved_model.pb"
+    saved = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    graph = saved.meta_graphs[0]
+    inputs = graph.signature_def[signature].inputs
+    renamed = {new: type(inputs[old]).FromString(inputs[old].SerializeToString()) for old, new in names.items()}
+    inputs.clear()
+    for name, tensor in renamed.items():
+        inputs[name].CopyFrom(tensor)
+    for node in graph.object_graph_def.nodes:
+        if node.WhichOneof("kind") == "bare_concrete_function":
+            keywords = node.bare_concrete_function.argument_keywords
+            keywords[:] = [names.get(keyword, keyword) for keyword in keywords]
+    file.write_bytes(saved.SerializeToString(deterministic=True))
+
+
+def _golden(signatures: Signatures, held_out: Examples) -> dict[str, list]:
+    examples = list(held_out.records().take(GOLDEN).as_numpy_iterator())
+    answers = signatures.serving_default(tf.constant(examples))
+    encoded = [base64.b64encode(example).decode() for example in examples]
+    return {"examples": encoded} | {name: value.numpy().tolist() for name, value in answers.items()}
+
+
+@contextmanager
+def _placed(path: Path) -> Iterator[Path]:
+    """Gives a temporary path beside `path` and renames it once the block has written it."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    for old in (temporary, path):
+        shutil.rmtree(old, ignore_errors=True)
+    yield temporary
+    os.replace(temporary, path)
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    os.replace(temporary, path)

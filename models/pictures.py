@@ -1,0 +1,54 @@
+"""What a model of images makes of its data, as pictures for TensorBoard."""
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+SPAN = np.linspace(-2.0, 2.0, 9, dtype=np.float32)
+MOST_LATENTS = 16
+
+
+def grid(images: np.ndarray, *, columns: int) -> np.ndarray:
+    """Returns images [count, height, width, channels] side by side, row by row, as one picture.
+
+    Args:
+        images: values from 0 to 1; what lies outside is clipped.
+        columns: images a row; the last row is filled up with black.
+
+    Returns:
+        float32 [rows * height, columns * width, channels].
+    """
+    count, height, width, channels = images.shape
+    rows = math.ceil(count / columns)
+    full = np.zeros((rows * columns, height, width, channels), np.float32)
+    full[:count] = np.clip(images, 0.0, 1.0)
+    full = full.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
+    return full.reshape(rows * height, columns * width, channels)
+
+
+def reconstructions(model: keras.Model, x: tf.Tensor) -> np.ndarray:
+    """Returns originals above their reconstructions from the posterior mean.
+
+    Args:
+        model: an autoencoder.
+        x: images [count, height, width, channels].
+    """
+    decoded = model.decode(model.encode(x).mean()).mean()
+    return grid(np.concatenate([x, decoded]), columns=len(x))
+
+
+def traversals(model: keras.Model, x: tf.Tensor) -> np.ndarray:
+    """Returns a row per latent: one image decoded while this latent goes from -2 to 2, the others fixed.
+
+    Args:
+        model: an autoencoder.
+        x: one image [1, height, width, channels] whose posterior mean is the fixed code.
+    """
+    code = np.asarray(model.encode(x).mean())[0]  # [latent]
+    latents = min(len(code), MOST_LATENTS)
+    codes = np.tile(code, (latents, len(SPAN), 1))  # [row, column, latent]
+    codes[np.arange(latents), :, np.arange(latents)] = SPAN
+    decoded = model.decode(tf.constant(codes.reshape(-1, len(code)))).mean()
+    return grid(np.asarray(decoded), columns=len(SPAN))

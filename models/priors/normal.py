@@ -1,0 +1,25 @@
+"""Gaussian priors."""
+
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+from typing_extensions import override
+
+from models.priors.base import Prior
+from models.trace import Context
+
+
+class StandardNormal(Prior):
+    """p(z) = N(0, I).
+
+    Args:
+        latent: width of z.
+
+    Example:
+        >>> StandardNormal(3)().event_shape
+        TensorShape([3])
+    """
+
+    @override
+    def call(self, context: Context | None = None) -> tfd.Distribution:
+        zeros = tf.zeros([self.latent], self.variable_dtype)
+        return tfd.Independent(tfd.Normal(zeros, tf.ones_like(zeros)), reinterpreted_batch_ndims=1)

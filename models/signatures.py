@@ -1,0 +1,102 @@
+"""The entry points of an exported encoder, as functions of tensors."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from models.estimators import kl
+from models.features.encoding import assemble, graph_inputs, parse, scale_image
+from models.features.images import decode_images
+from models.features.spec import IMAGE, VECTOR, FeatureSpec
+
+Outputs = dict[str, tf.Tensor]
+
+
+class Signatures:
+    """What an exported encoder answers to. Every function works row by row and starts by fixing shapes.
+
+    A tensor of a wrong rank that reaches a convolution would end the whole process.
+
+    Args:
+        model: an autoencoder.
+        transform: what Transform learned.
+        spec: description of the data, resolved.
+        letterbox: whether image files keep their aspect ratio when they are fitted to the spec's shape.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        transform: tft.TFTransformOutput,
+        spec: FeatureSpec,
+        letterbox: bool = True,
+    ):
+        self.layer = transform.transform_features_layer()
+        self._declared = transform.raw_feature_spec()
+        self._model = model
+        self._spec = spec
+        self._letterbox = letterbox
+
+    def serving_default(self, examples: tf.Tensor) -> Outputs:
+        """Returns the codes of serialized examples [batch]."""
+        return self._codes(self.inputs(examples))
+
+    def embed(self, raw: Mapping[str, tf.Tensor]) -> Outputs:
+        """Returns the codes of raw tensors by feature key; a missing number is NaN, a missing text empty."""
+        raw = {key: tf.ensure_shape(value, self.tensors[key].shape) for key, value in raw.items()}
+        if self._spec.kind == "image":
+            return self._codes(scale_image(raw[IMAGE]))
+        return self._codes(self._transformed(raw))
+
+    def embed_bytes(self, image_bytes: tf.Tensor) -> Outputs:
+        """Returns the codes of encoded image files [batch]."""
+        files = tf.ensure_shape(image_bytes, [None])
+        pixels = decode_images(files, self._spec, self._letterbox)
+        return self._codes(scale_image(pixels))
+
+    def score(self, examples: tf.Tensor) -> Outputs:
+        """Returns rate, distortion and ELBO of serialized examples [batch], nats each.
+
+        The distortion is taken at the posterior mean, -log p(x | E[z|x]), so that an example always gets
+        the same score; the training's metric of this name averages over samples of z.
+        """
+        x = self.inputs(examples)
+        posterior = self._model.encode(x)
+        rate = self._rate(posterior)
+        distortion = -self._model.decode(posterior.mean()).log_prob(x)
+        return {"rate": rate, "distortion": distortion, "elbo": -(rate + distortion)}
+
+    def baseline(self, examples: tf.Tensor) -> Outputs:
+        """Returns the flattened model inputs and the model's codes of serialized examples [batch]."""
+        x = self.inputs(examples)
+        features = tf.reshape(x, [-1, self._spec.width])
+        return {"features": features, "random": self._model.encode(x).mean()}
+
+    def inputs(self, examples: tf.Tensor) -> tf.Tensor:
+        """Returns the model's input [batch, *event] of serialized examples [batch]."""
+        return self._transformed(parse(tf.ensure_shape(examples, [None]), self._spec))
+
+    @property
+    def tensors(self) -> dict[str, tf.TensorSpec]:
+        """The inputs of `embed` by feature key."""
+        spec = self._spec
+        if spec.kind == "image":
+            return {IMAGE: tf.TensorSpec([None, *spec.shape], spec.dtype)}
+        if spec.kind == "vector":
+            return {VECTOR: tf.TensorSpec([None, *spec.shape], tf.float32)}
+        kinds = {"numeric": tf.float32, "categorical": tf.string}
+        return {c.name: tf.TensorSpec([None], kinds[c.kind]) for c in spec.columns}
+
+    def _transformed(self, raw: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        return assemble(self.layer(graph_inputs(raw, self._declared)), self._spec)["x"]
+
+    def _codes(self, x: tf.Tensor) -> Outputs:
+        posterior = self._model.encode(x)
+        return {"embedding": posterior.mean(), "stddev": posterior.stddev(), "rate": self._rate(posterior)}
+
+    def _rate(self, posterior: Any) -> tf.Tensor:
+        # Where there is no closed form the estimate is taken at the mean: a row's rate must not depend on its batch.
+        return kl(posterior, self._model.prior(), posterior.mean())

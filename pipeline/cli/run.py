@@ -1,0 +1,36 @@
+"""`metaprior run`: the main job."""
+
+import click
+
+from pipeline.cli import options
+
+EXAMPLES = """\b
+Examples:
+  metaprior run --config configs/digits.yaml
+  metaprior run --data photos/ --model vae --set training.epochs=20
+"""
+
+
+@click.command("run", epilog=EXAMPLES)
+@options.configuration
+def command(path: str | None, **flags) -> int:
+    """Turn data into a measured and, if it meets its bounds, served encoder.
+
+    Everything is checked first. What an earlier run did already is taken from its cache; a run that was
+    killed resumes where it was. Flags win over the file, and --set over the other flags; a --model other
+    than the file's takes its own parameters' defaults.
+    """
+    if path is None and flags["data"] is None and not flags["sets"]:
+        raise click.UsageError("give --config FILE or --data PATH.", click.get_current_context())
+
+    from pipeline import loading
+
+    config = loading.load(path, **flags)
+
+    from pipeline import preflight
+
+    description = preflight.check(config)
+
+    from pipeline import show
+
+    return show.run(config, heading=f"{config.model.recipe} on {preflight.in_words(description)}")

@@ -1,0 +1,28 @@
+"""`metaprior tensorboard`: the trainings' curves, images and projections."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from pipeline.cli import options
+
+
+@click.command("tensorboard")
+@click.argument("run", required=False)
+@click.option("--port", type=click.IntRange(1, 65535), default=6006, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@options.output
+def command(run: str | None, port: int, host: str, output: Path) -> None:
+    """Start TensorBoard on a run's training, or on all trainings.
+
+    RUN is a run's id, its beginning, or a pipeline's name.
+    """
+    from pipeline import history, ports
+
+    folder = history.training(output, run)
+    ports.require(host, {"--port": port})
+    click.echo(f"TensorBoard on {folder}: http://{host}:{port} (Ctrl-C stops it)")
+    flags = [f"--logdir={folder}", f"--port={port}", f"--host={host}"]
+    os.execv(sys.executable, [sys.executable, "-m", "tensorboard.main", *flags])

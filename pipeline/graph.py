@@ -1,0 +1,139 @@
+"""The whole pipeline on one screen: raw data to a pushed encoder."""
+
+import hashlib
+import json
+import time
+from typing import Any
+
+from tfx import v1 as tfx
+from tfx.orchestration import metadata
+from tfx.orchestration import pipeline as tfx_pipeline
+
+from components.embedder.component import Embedder
+from components.evaluator.component import RepresentationEvaluator
+from components.pusher.component import Pusher
+from components.pusher.versions import versions
+from components.serving_check.component import ServingCheck
+from components.validation_gate.component import ValidationGate
+from models import training
+from models.features import preprocessing
+from pipeline import code, paths
+from pipeline.config import Config
+from pipeline.ingestion.ingest import Ingest
+from pipeline.resolver import LatestOtherBlessed
+
+Channel = tfx.dsl.Channel
+artifacts = tfx.types.standard_artifacts
+
+
+def dotted(function) -> str:
+    """Returns the dotted path TFX imports a function by."""
+    return f"{function.__module__}.{function.__qualname__}"
+
+
+def create_pipeline(config: Config) -> tfx_pipeline.Pipeline:
+    """Returns the TFX pipeline of a run.
+
+    Args:
+        config: the validated run configuration.
+
+    Raises:
+        InputError: if the data cannot be used.
+    """
+    ingest = Ingest(config.data, seed=config.seed)
+    spec = ingest.description.spec.to_json()
+    examples = ingest.outputs["examples"]
+    statistics = tfx.components.StatisticsGen(examples=examples)
+    schema = _schema(config, statistics)
+    validator = tfx.components.ExampleValidator(
+        statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
+    )
+    gate = ValidationGate(anomalies=validator.outputs["anomalies"])
+    transform = tfx.components.Transform(
+        examples=examples,
+        schema=schema.outputs["schema"],
+        preprocessing_fn=dotted(preprocessing.preprocessing_fn),
+        materialize=False,
+        disable_statistics=True,
+        custom_config={"spec": spec, "code": code.version("models.features")},
+    )
+    transform.add_upstream_node(gate)
+    trainer = tfx.components.Trainer(
+        examples=examples,
+        transform_graph=transform.outputs["transform_graph"],
+        schema=schema.outputs["schema"],
+        statistics=statistics.outputs["statistics"],
+        run_fn=dotted(training.run_fn),
+        train_args=tfx.proto.TrainArgs(splits=["train"]),
+        eval_args=tfx.proto.EvalArgs(splits=["eval"]),
+        custom_config=_training(config, spec, data=ingest.description.fingerprint),
+    )
+    model = trainer.outputs["model"]
+    blessed = tfx.dsl.Resolver(
+        strategy_class=LatestOtherBlessed,
+        current=model,
+        model=Channel(type=artifacts.Model),
+        model_blessing=Channel(type=artifacts.ModelBlessing),
+    ).with_id("LatestBlessed")
+    embedder = Embedder(
+        examples,
+        model=model,
+        baseline_model=blessed.outputs["model"],
+        limit=config.evaluation.examples,
+        code=code.version("components.embedder"),
+    )
+    evaluator = RepresentationEvaluator(
+        embeddings=embedder.outputs["embeddings"],
+        baseline_embeddings=embedder.outputs["baseline_embeddings"],
+        model=model,
+        baseline_model=blessed.outputs["model"],
+        settings=config.evaluation.model_dump_json(),
+        data=config.data.source,
+        seed=config.seed,
+        code=code.version("components.evaluator", "components.metrics", "components.report"),
+    )
+    check = ServingCheck(model=model, code=code.version("components.serving_check", "serving"))
+    pusher = Pusher(
+        model=model,
+        blessing=evaluator.outputs["blessing"],
+        infra_blessing=check.outputs["infra_blessing"],
+        folder=str(paths.serving(config)),
+        keep=config.serving.keep,
+        refill=_refill(config),
+    )
+    nodes = [ingest, statistics, schema, validator, gate, transform, trainer, blessed]
+    nodes += [embedder, evaluator, check, pusher]
+    return tfx_pipeline.Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=str(paths.root(config)),
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(str(paths.metadata(config))),
+        components=nodes,
+        enable_cache=True,
+        beam_pipeline_args=list(config.beam),
+    )
+
+
+def _schema(config: Config, statistics):
+    if config.data.schema_path is not None:
+        return tfx.components.ImportSchemaGen(schema_file=str(config.data.schema_path.resolve()))
+    return tfx.components.SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=True)
+
+
+def _training(config: Config, spec: str, *, data: str) -> dict[str, Any]:
+    settings = {
+        "spec": spec,
+        "images": config.data.images.model_dump(mode="json"),
+        "model": config.model.model_dump(mode="json"),
+        "training": config.training.model_dump(mode="json"),
+        "seed": config.seed,
+        "code": code.version("models"),
+    }
+    # An unfinished training is resumed only by a run that would train the same model on the same data.
+    key = hashlib.sha256(json.dumps([settings, data], sort_keys=True).encode()).hexdigest()[:12]
+    return settings | {"checkpoints": str(paths.checkpoints(config) / key)}
+
+
+def _refill(config: Config) -> str:
+    """Returns a new value where an earlier run's versions are gone, so that the push is not taken from the cache."""
+    emptied = paths.metadata(config).exists() and not versions(paths.serving(config))
+    return str(time.time_ns()) if emptied else ""

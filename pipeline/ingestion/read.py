@@ -1,0 +1,104 @@
+"""Any source as a Beam collection of examples."""
+
+import logging
+import time
+from collections.abc import Iterator
+
+import apache_beam as beam
+import tensorflow as tf
+
+from models.features.spec import FeatureSpec
+from pipeline.config import Data
+from pipeline.ingestion.examples import to_example
+from pipeline.ingestion.kinds import open_source
+from pipeline.ingestion.source import Shard, Source
+
+progress = logging.getLogger("metaprior.progress")
+SECONDS = 2.0
+
+
+@beam.typehints.with_input_types(Shard)
+@beam.typehints.with_output_types(tf.train.Example)
+class ReadShard(beam.DoFn):
+    """Reads the shards of one described source, and says now and then how far it has come."""
+
+    def __init__(self, source: Source):
+        self._source = source
+        self._total = source.describe().count
+        self._done = 0
+        self._said = 0.0
+
+    def setup(self) -> None:
+        """Starts the clock of the progress messages."""
+        self._said = time.monotonic()
+
+    def process(self, shard: Shard) -> Iterator[tf.train.Example]:
+        """Yields the examples of one shard."""
+        spec = self._source.spec
+        for record in self._source.read(shard):
+            yield to_example(record, spec)
+            self._done += 1
+            if self._done % 256 == 0:
+                self._say()
+
+    def _say(self) -> None:
+        if time.monotonic() - self._said < SECONDS:
+            return
+        self._said = time.monotonic()
+        if self._total:
+            fraction = min(1.0, self._done / self._total)
+            progress.info("%s of %s examples", f"{self._done:,}", f"{self._total:,}", extra={"fraction": fraction})
+        else:
+            progress.info("%s examples", f"{self._done:,}")
+
+
+class ReadProtos(beam.PTransform):
+    """Pipeline -> `tf.train.Example` messages of a source.
+
+    Args:
+        source: it is described here, before the pipeline runs.
+    """
+
+    def __init__(self, source: Source):
+        super().__init__()
+        source.describe()
+        self._source = source
+
+    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
+        """Spreads the shards over the workers and reads them."""
+        return (
+            pipeline
+            | "Shards" >> beam.Create(self._source.shards())
+            | "Spread" >> beam.Reshuffle()
+            | "Read" >> beam.ParDo(ReadShard(self._source))
+        )
+
+
+class ReadExamples(beam.PTransform):
+    """Pipeline -> serialized `tf.train.Example`s of whatever the configuration names.
+
+    A worker streams the shards it gets; examples pass straight on to the next step. A CSV file and an
+    npz array are one shard each: put a `beam.Reshuffle` behind where many workers shall share them.
+
+    Args:
+        data: the configuration's `data` section.
+        seed: for sources that draw at random.
+        expected: the spec of the model the examples are meant for. The examples then have its features;
+            labels and other roles are taken where the input has them.
+
+    Attributes:
+        description: what was found.
+
+    Raises:
+        InputError: if the input cannot be used.
+    """
+
+    def __init__(self, data: Data, *, seed: int = 0, expected: FeatureSpec | None = None):
+        super().__init__()
+        self._source = open_source(data, seed=seed, expected=expected)
+        self.description = self._source.describe()
+
+    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
+        """Reads and serializes."""
+        serialize = beam.Map(tf.train.Example.SerializeToString).with_output_types(bytes)
+        return pipeline | "ReadProtos" >> ReadProtos(self._source) | "Serialize" >> serialize

@@ -1,0 +1,97 @@
+"""Starts a run's worker process and listens to it; the heavy libraries are loaded over there."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from models.errors import InputError
+from pipeline import events, lock, paths
+from pipeline.config import Config
+
+COMMAND = (sys.executable, "-m", "pipeline.worker")
+GRACE = 20  # seconds a worker gets to end by itself
+
+
+class Worker:
+    """A running worker: `python -m pipeline.worker CONFIG_JSON EVENT_FD` in a session of its own.
+
+    As a context manager it is stopped at the end, if it has not ended by then.
+
+    A session of its own, because a terminal's Ctrl-C would otherwise reach the worker's children one
+    by one, in any order; `stop` ends the whole group instead.
+
+    Args:
+        config: the run's configuration.
+        command: what to start; gets the two arguments.
+
+    Raises:
+        InputError: if another run is at work in the same folder, or the folder cannot be written.
+    """
+
+    def __init__(self, config: Config, *, command: Sequence[str] = COMMAND):
+        lock.check(paths.root(config))
+        self.run_id, settings = _write_settings(config)
+        self.log = settings.with_suffix(".log")
+        reading, writing = os.pipe()
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*command, str(settings), str(writing)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=[writing],
+                start_new_session=True,
+            )
+        os.close(writing)
+        self._pipe = os.fdopen(reading, "rb")
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def events(self) -> Iterator[events.Event]:
+        """Yields the run's events until the worker ends."""
+        with self._pipe:
+            yield from events.read(self._pipe)
+        self.process.wait()
+
+    def stop(self) -> None:
+        """Asks the worker, and any children it left, to end, and makes them after `GRACE` seconds."""
+        self._signal(signal.SIGTERM)
+        try:
+            self.process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGKILL)
+            self.process.wait()
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+
+
+def _write_settings(config: Config) -> tuple[str, Path]:
+    """Writes the configuration beside the log; the file's name is the run's id."""
+    folder = paths.logs(config)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        run_id, path = _new_id(folder)
+        path.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"output: cannot write {folder}: {error.strerror}. Make room or choose another folder: --set output=FOLDER."
+        ) from error
+    return run_id, path
+
+
+def _new_id(folder: Path) -> tuple[str, Path]:
+    stem = time.strftime("%Y%m%d-%H%M%S")
+    taken = {path.stem for path in folder.glob(f"{stem}*.json")}
+    run_id = stem if not taken else f"{stem}-{len(taken) + 1}"
+    return run_id, folder / f"{run_id}.json"

@@ -1,0 +1,91 @@
+"""One run at a time on a pipeline's folder; the kernel lets go of the lock however its holder ends."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from models.errors import InputError
+
+FILE = ".lock"
+ATTEMPTS, PAUSE = 4, 0.05  # seconds
+
+
+@contextmanager
+def locked(root: Path) -> Iterator[None]:
+    """Holds the lock of a pipeline's folder.
+
+    Args:
+        root: the folder; made if it is not there.
+
+    Raises:
+        InputError: if another process holds it, with that process's id, or the folder cannot be written.
+    """
+    fd = _open(root)
+    try:
+        if not _take_patiently(fd):
+            raise InputError(_busy(root, os.pread(fd, 20, 0).decode()))
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(fd)
+
+
+def check(root: Path) -> None:
+    """Looks whether a run could start now.
+
+    Raises:
+        InputError: as `locked` does.
+    """
+    with locked(root):
+        pass
+
+
+def busy(root: Path) -> bool:
+    """Returns whether a run is at work in a folder; changes nothing there."""
+    try:
+        fd = os.open(root / FILE, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _take(fd)
+    finally:
+        os.close(fd)
+
+
+def _open(root: Path) -> int:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        return os.open(root / FILE, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise InputError(
+            f"output: cannot write {root}: {error.strerror}. "
+            "Choose another folder: --set output=FOLDER, or make this one writable."
+        ) from error
+
+
+def _take(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _take_patiently(fd: int) -> bool:
+    """Tries a few times, because `busy` holds the lock for the blink in which it looks."""
+    for _ in range(ATTEMPTS):
+        if _take(fd):
+            return True
+        time.sleep(PAUSE)
+    return False
+
+
+def _busy(root: Path, pid: str) -> str:
+    return (
+        f"{root}: another run (process {pid or 'unknown'}) is at work here. "
+        "Wait for it, or give this run a name of its own: --set name=NAME."
+    )

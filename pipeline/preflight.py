@@ -1,0 +1,52 @@
+"""The last look before a run: the data is opened and described, and the configuration held against it."""
+
+from models.errors import InputError
+from models.recipes.choices import likelihood_for, network_for
+from pipeline import rules
+from pipeline.config import Config
+from pipeline.ingestion.kinds import open_source
+from pipeline.ingestion.source import Description
+
+
+def check(config: Config) -> Description:
+    """Returns what the data is; reads as little of it as that takes, and loads nothing heavy.
+
+    Args:
+        config: the run's configuration.
+
+    Raises:
+        InputError: if the data cannot be used, or the configuration asks for what this data has not.
+    """
+    source = open_source(config.data, seed=config.seed)
+    unsuited = list(rules.unsuited(config.data, source.kind))
+    if unsuited:
+        raise InputError("\n".join(unsuited))
+    description = source.describe()
+    network_for(description.spec, config.model.network)
+    likelihood_for(description.spec, config.model.likelihood)
+    if description.spec.label is None:
+        _without_label(config)
+    return description
+
+
+def in_words(description: Description) -> str:
+    """Returns what the data is, for the head of a run."""
+    spec = description.spec
+    size = " x ".join(str(side) for side in spec.shape)
+    count = f"{description.count:,} " if description.count is not None else ""
+    what = {
+        "image": f"images of {size}",
+        "vector": f"vectors of {size} values",
+        "table": f"rows of {size} columns",
+    }
+    label = f", labeled by {spec.label}" if spec.label else ", without a label"
+    return f"{description.name}: {count}{what[spec.kind]}{label}"
+
+
+def _without_label(config: Config) -> None:
+    for metric in config.evaluation.bless:
+        if metric.startswith("probe/"):
+            raise InputError(
+                f"evaluation.bless.{metric}: a probe needs a label, and {config.data.source} has none. Name one "
+                "with data.label, or leave the bound out."
+            )

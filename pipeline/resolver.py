@@ -1,0 +1,36 @@
+"""Which model the new one is compared with."""
+
+from tfx.components.evaluator import constants
+from tfx.dsl.components.common import resolver
+from tfx.types import artifact
+
+
+class LatestOtherBlessed(resolver.ResolverStrategy):
+    """Resolves the latest blessed model that is not the current one.
+
+    TFX's own strategy would resolve to the current model itself when an unchanged pipeline runs again,
+    and so compare a model with itself and miss the cache.
+
+    The channels are `current` (the model of this run), `model` (every model) and `model_blessing`.
+    """
+
+    def resolve_artifacts(
+        self, store, input_dict: dict[str, list[artifact.Artifact]]
+    ) -> dict[str, list[artifact.Artifact]]:
+        """Returns the model under `model` (or nothing), its blessing, and the current model as it came."""
+        del store
+        current = input_dict["current"]
+        this = {model.id for model in current}
+        blessings = {
+            blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY): blessing
+            for blessing in input_dict["model_blessing"]
+            if blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY) == 1
+        }
+        candidates = [m for m in input_dict["model"] if m.id in blessings and m.id not in this]
+        latest = max(candidates, key=lambda model: model.id, default=None)
+        found = [latest] if latest else []
+        return {
+            "current": current,
+            "model": found,
+            "model_blessing": [blessings[model.id] for model in found],
+        }

@@ -1,0 +1,86 @@
+"""Runs a pipeline in this process, one component after another, and says what happens."""
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ml_metadata.proto import metadata_store_pb2
+from tfx.dsl.compiler import constants
+from tfx.orchestration import metadata
+from tfx.orchestration.local import runner_utils
+from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_runner
+from tfx.proto.orchestration import pipeline_pb2
+
+Emit = Callable[..., None]
+CACHED = metadata_store_pb2.Execution.CACHED
+
+
+class LocalRunner(tfx_runner.IrBasedRunner):
+    """TFX's LocalDagRunner with events: which component started, was cached, is done, failed.
+
+    Args:
+        emit: called as `emit(event, **fields)` for every event.
+        run: id of the run; no other run of the pipeline may have it.
+    """
+
+    def __init__(self, emit: Emit, *, run: str):
+        self._emit = emit
+        self.run_id = run
+        self.outputs: dict[str, dict[str, list[Any]]] = {}
+
+    def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options=None, **kwargs) -> None:
+        """Runs every node of a compiled pipeline; leaves the output artifacts by component in `outputs`.
+
+        Raises:
+            Exception: whatever a component raised, after the event `failed`.
+        """
+        del run_options, kwargs
+        runtime_parameter_utils.substitute_runtime_parameter(
+            pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: self.run_id}
+        )
+        nodes = [node.pipeline_node for node in pipeline.nodes]
+        shown = [n.node_info.id for n in nodes if not _is_resolver(n)]
+        self._emit("run", run=self.run_id, components=shown)
+        deployment = runner_utils.extract_local_deployment_config(pipeline)
+        connection = getattr(
+            deployment.metadata_connection_config,
+            deployment.metadata_connection_config.WhichOneof("connection_config"),
+        )
+        for node in nodes:
+            self._run_node(node, pipeline=pipeline, deployment=deployment, connection=connection)
+
+    def _run_node(self, node, *, pipeline, deployment, connection) -> None:
+        name = node.node_info.id
+        component = launcher.Launcher(
+            pipeline_node=node,
+            mlmd_connection=metadata.Metadata(connection),
+            pipeline_info=pipeline.pipeline_info,
+            pipeline_runtime_spec=pipeline.runtime_spec,
+            executor_spec=runner_utils.extract_executor_spec(deployment, name),
+            custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
+        )
+        if _is_resolver(node):
+            component.launch()
+            return
+        self._emit("start", component=name, time=time.time())
+        execution = component.launch()
+        if execution is None or execution.execution_id is None:
+            raise RuntimeError(f"{name} did not run: an input it needs is missing.")
+        state = self._publish(name, execution, connection)
+        self._emit("cached" if state == CACHED else "done", component=name, time=time.time())
+
+    def _publish(self, name: str, execution, connection):
+        """Keeps a component's output artifacts as ML Metadata has them; returns the execution's state."""
+        with metadata.Metadata(connection) as handle:
+            # The launcher's own copies lack what the executor set.
+            for artifact in itertools.chain.from_iterable(execution.output_dict.values()):
+                (stored,) = handle.store.get_artifacts_by_uri(artifact.uri)
+                artifact.set_mlmd_artifact(stored)
+            (record,) = handle.store.get_executions_by_id([execution.execution_id])
+        self.outputs[name] = execution.output_dict
+        return record.last_known_state
+
+
+def _is_resolver(node) -> bool:
+    return node.node_info.type.name.endswith("Resolver")

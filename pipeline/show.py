@@ -1,0 +1,106 @@
+"""Runs a configuration and tells a person about it: the live table, then what came out and what comes next."""
+
+import shlex
+import signal
+from pathlib import Path
+
+from rich.console import Console
+
+from components.evaluator.schema import read_evaluation
+from components.report.summary import console_summary
+from pipeline import console as live
+from pipeline.config import Config
+from pipeline.events import Summary
+from pipeline.launch import Worker
+from pipeline.listing import shown
+
+DONE, FAILED = 0, 1
+
+
+def run(config: Config, *, heading: str, console: Console | None = None) -> int:
+    """Runs a configuration in a worker process, shows how it goes, and returns the exit code.
+
+    Ctrl-C, a closed terminal and SIGTERM end the worker before they end this process.
+
+    Args:
+        config: the configuration.
+        heading: the first line.
+        console: where to show it; the standard output by default.
+
+    Returns:
+        0 when the run is done (blessed or not), 2 when an input is at fault, 1 otherwise.
+
+    Raises:
+        InputError: if another run is at work in the same folder, or the folder cannot be written.
+        KeyboardInterrupt: after the worker was ended.
+    """
+    console = console or Console()
+    console.print(heading, markup=False, highlight=False)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    with Worker(config) as worker:
+        view = _follow(worker, console)
+    code = worker.process.returncode
+    for text in ending(view, code, config=config, log=worker.log):
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+    return exit_code(view, code)
+
+
+def _follow(worker: Worker, console: Console) -> live.View:
+    try:
+        return live.follow(worker.events(), console)
+    except KeyboardInterrupt:
+        console.print("Stopping the run; the same command resumes it.")
+        raise
+
+
+def ending(view: live.View, code: int, *, config: Config, log: Path) -> list[str]:
+    """Returns the lines a run ends with.
+
+    Args:
+        view: the run's events, all of them.
+        code: the worker's exit status; negative for the signal that killed it.
+        config: the run's configuration.
+        log: path of its log file.
+    """
+    where = f"Log: {shown(log)}"
+    if view.summary and code == 0:
+        return [*_learned(view.summary), *_next(view.summary, config), where]
+    if view.failure:
+        who = f"{view.failure.component} failed: " if view.failure.component else ""
+        return ["", f"{who}{view.failure.reason}", where]
+    if code < 0:
+        death = f"the training process was killed (signal {-code}); run the same command again to resume"
+        return ["", death, where]
+    return ["", f"the run ended without saying why (exit status {code}); its log does", where]
+
+
+def exit_code(view: live.View, code: int) -> int:
+    """Returns the command's exit code for the worker's."""
+    if code == 0:
+        return DONE if view.summary else FAILED
+    return code if code > 0 else FAILED
+
+
+def _learned(summary: Summary) -> list[str]:
+    evaluation = read_evaluation(Path(summary.evaluation))
+    lines = ["", "What was learned:", *(f"  {line}" for line in console_summary(evaluation))]
+    lines += [f"  {reason}" for reason in summary.reasons if not any(reason in line for line in lines)]
+    version = f"version {summary.version} in {shown(summary.serving)}"
+    lines.append(f"Pushed: {version}" if summary.version else "Not pushed: only a blessed encoder is.")
+    return [*lines, f"Report: {shown(summary.report)}"]
+
+
+def _next(summary: Summary, config: Config) -> list[str]:
+    output = [] if config.output == Path("runs") else ["--output", str(config.output)]
+    board = shlex.join(["metaprior", "tensorboard", config.name, *output])
+    if not summary.version:
+        return ["", f"TensorBoard: {board}"]
+    serve = shlex.join(["metaprior", "serve", "--path", shown(summary.serving)])
+    query = shlex.join(["metaprior", "query", *_model_flag(config)])
+    return ["", "Next:", f"  serve        {serve}", f"  query        {query}", f"  TensorBoard  {board}"]
+
+
+def _model_flag(config: Config) -> list[str]:
+    default = type(config.serving).model_fields["model"].default
+    return [] if config.serving.model == default else ["--model", config.serving.model]

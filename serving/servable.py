@@ -1,0 +1,242 @@
+"""One version of a model: a SavedModel loaded into a TensorFlow session, and its signatures.
+
+The session is the C++ one the real TF Serving runs, called through TensorFlow's own binding: the same
+error texts, the interpreter lock released during a run, and a third of the overhead of
+`tf.saved_model.load(...).signatures`, which also hides models whose variables are missing.
+"""
+
+import contextlib
+import functools
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.client import pywrap_tf_session
+from tensorflow.python.saved_model import loader_impl
+
+from serving.status import Code, ServingError, guarded, invalid
+from serving.tensors import BY_NUMBER, Kind, to_array
+
+log = logging.getLogger("metaprior.serving")
+
+Shape = tuple[int, ...] | None  # -1 for a free dimension, None for an unknown rank
+INLINE_ROWS = 16
+DEFAULTS_LIMIT = 1 << 20
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of a signature."""
+
+    name: str
+    kind: Kind
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class Signature:
+    """An entry point of a model.
+
+    `batch_major` says that the first axis of every input and output is free, so that requests can be
+    run together.
+    """
+
+    name: str
+    inputs: Mapping[str, Tensor]
+    outputs: Mapping[str, Tensor]
+    defaults: Mapping[str, np.ndarray]
+
+    @functools.cached_property
+    def batch_major(self) -> bool:
+        """Whether requests may be concatenated."""
+        free_inputs = all(t.shape is not None and t.shape[:1] == (-1,) for t in self.inputs.values())
+        return free_inputs and all(t.shape is None or t.shape[:1] == (-1,) for t in self.outputs.values())
+
+    def check_shapes(self, inputs: Mapping[str, np.ndarray]) -> None:
+        """Refuses arrays that cannot be meant: a wrong rank that reaches a kernel can end the process.
+
+        Raises:
+            ServingError: INVALID_ARGUMENT, in the words of `tf.ensure_shape`.
+        """
+        for alias, array in inputs.items():
+            expected = self.inputs[alias].shape
+            if expected is not None and not _compatible(array.shape, expected):
+                raise invalid(
+                    f"Shape of tensor {alias} {_written(array.shape)} is not compatible with expected shape "
+                    f"{_written(expected)}."
+                )
+
+
+class Servable:
+    """A loaded SavedModel.
+
+    Args:
+        path: folder of the SavedModel.
+        threads: threads of one operation (0: one a core).
+
+    Raises:
+        ServingError: the folder holds no SavedModel that can be loaded and run.
+    """
+
+    def __init__(self, path: Path, *, threads: int = 0):
+        config = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=threads)
+        graph = tf.Graph()
+        self._session = tf.compat.v1.Session(graph=graph, config=config)
+        self._users = 0
+        self._idle = threading.Condition()
+        try:
+            self.definitions = guarded(_load, self._session, path)
+            self._endpoints = guarded(_endpoints, graph, self.definitions)
+            self._warm_up()
+        except ServingError:
+            self._session.close()
+            raise
+        self.signatures = {name: endpoint.signature for name, endpoint in self._endpoints.items()}
+
+    def run(self, signature: Signature, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Returns the outputs of one call of a signature.
+
+        Every output is fetched, whatever the caller wants: the session keeps an executor for each set
+        of fetches for ever.
+
+        Args:
+            signature: one of `signatures`.
+            inputs: an array for each of its inputs, strings as bytes objects.
+
+        Raises:
+            ServingError: with the session's code and text.
+        """
+        endpoint = self._endpoints[signature.name]
+        feeds = {endpoint.feeds[alias]: array for alias, array in inputs.items()}
+        options = _run_options(max((len(array) for array in inputs.values() if array.ndim), default=1))
+        call: Any = pywrap_tf_session.TF_SessionRun_wrapper
+        values = guarded(call, self._session._session, options, feeds, endpoint.fetches, [], None)
+        # A scalar string arrives as bare bytes.
+        kinds = ((alias, tensor.kind.numpy) for alias, tensor in signature.outputs.items())
+        return {alias: np.asarray(value, dtype) for (alias, dtype), value in zip(kinds, values, strict=True)}
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator["Servable"]:
+        """Keeps the servable open inside the block."""
+        self.acquire()
+        try:
+            yield self
+        finally:
+            self.release()
+
+    def acquire(self) -> None:
+        """Counts one more user."""
+        with self._idle:
+            self._users += 1
+
+    def release(self) -> None:
+        """Counts one user less."""
+        with self._idle:
+            self._users -= 1
+            self._idle.notify_all()
+
+    def close_when_idle(self, timeout: float) -> bool:
+        """Closes the session once nobody uses it; False where that took longer than `timeout` seconds."""
+        with self._idle:
+            if not self._idle.wait_for(lambda: self._users == 0, timeout):
+                return False
+        self._session.close()
+        return True
+
+    def _warm_up(self) -> None:
+        """Runs each signature once on one row of zeros: builds its executor, and finds missing variables.
+
+        Zeros or empty strings need not be valid inputs, so only what says that the model is broken counts.
+        """
+        for endpoint in self._endpoints.values():
+            signature = endpoint.signature
+            if any(tensor.shape is None for tensor in signature.inputs.values()):
+                continue
+            try:
+                self.run(signature, {alias: _zeros(tensor) for alias, tensor in signature.inputs.items()})
+            except ServingError as error:
+                if error.code is Code.FAILED_PRECONDITION:
+                    raise
+                log.info("warm-up of signature %s: %s", signature.name, error)
+
+
+@dataclass(frozen=True)
+class _Endpoint:
+    """A signature with the session's handles of its tensors."""
+
+    signature: Signature
+    feeds: dict[str, Any]
+    fetches: list[Any]
+
+
+def _load(session: Any, path: Path) -> dict[str, Any]:
+    """Returns the SignatureDefs by name, after loading graph and variables into the session."""
+    if not any((path / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
+        raise ServingError(
+            Code.NOT_FOUND,
+            f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {path}.",
+        )
+    with session.graph.as_default():
+        # The class behind the public function, which logs a deprecation at every load.
+        meta_graph: Any = loader_impl.SavedModelLoader(str(path)).load(session, [tf.saved_model.SERVING])
+    return dict(meta_graph.signature_def)
+
+
+def _endpoints(graph: tf.Graph, definitions: Mapping[str, Any]) -> dict[str, _Endpoint]:
+    endpoints = {}
+    for name, definition in definitions.items():
+        infos = [*definition.inputs.values(), *definition.outputs.values()]
+        # Initialisation operations and sparse or unusual tensors cannot be called over the wire.
+        if not definition.inputs or not all(info.name and info.dtype in BY_NUMBER for info in infos):
+            continue
+        signature = Signature(
+            name,
+            {alias: _tensor(info) for alias, info in sorted(definition.inputs.items())},
+            {alias: _tensor(info) for alias, info in sorted(definition.outputs.items())},
+            {a: to_array(proto, limit=DEFAULTS_LIMIT) for a, proto in definition.defaults.items()},
+        )
+        feeds = {alias: _handle(graph, tensor) for alias, tensor in signature.inputs.items()}
+        fetches = [_handle(graph, tensor) for tensor in signature.outputs.values()]
+        endpoints[name] = _Endpoint(signature, feeds, fetches)
+    return endpoints
+
+
+def _handle(graph: tf.Graph, tensor: Tensor) -> Any:
+    return graph.get_tensor_by_name(tensor.name)._as_tf_output()
+
+
+def _tensor(info: Any) -> Tensor:
+    shape = None if info.tensor_shape.unknown_rank else tuple(dim.size for dim in info.tensor_shape.dim)
+    return Tensor(info.name, BY_NUMBER[info.dtype], shape)
+
+
+def _zeros(tensor: Tensor) -> np.ndarray:
+    shape = [max(size, 1) for size in tensor.shape or ()]
+    return np.full(shape, b"" if tensor.kind.name == "string" else 0, tensor.kind.numpy)
+
+
+def _compatible(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+    return len(shape) == len(expected) and all(e in (-1, s) for s, e in zip(shape, expected, strict=True))
+
+
+def _written(shape: tuple[int, ...]) -> str:
+    return f"[{','.join('?' if size < 0 else str(size) for size in shape)}]"
+
+
+def _buffer(options: Any) -> Any:
+    return pywrap_tf_session.TF_NewBufferFromString(options.SerializeToString())
+
+
+# A small batch is run by the calling thread, which saves a third of its time; a larger one may spread
+# its operations over the session's threads.
+_INLINE = _buffer(tf.compat.v1.RunOptions(inter_op_thread_pool=-1))
+_POOLED = _buffer(tf.compat.v1.RunOptions())
+
+
+def _run_options(rows: int) -> Any:
+    return _INLINE if rows <= INLINE_ROWS else _POOLED

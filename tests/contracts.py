@@ -1,0 +1,81 @@
+"""What every part and every recipe must keep, and the golden first-step losses.
+
+Refresh the losses with `python tests/contracts.py`, and review the difference.
+"""
+
+import json
+from pathlib import Path
+
+import models  # isort: skip  (first: it fixes which Keras TensorFlow brings)
+
+import keras
+import numpy as np
+import tensorflow as tf
+from worlds import WORLDS
+
+from models import recipes
+from models.autoencoder import Autoencoder
+
+GOLDEN = Path(__file__).with_name("golden.json")
+RECIPES = [record.name for record in recipes.catalogue() if record.status == "works"]
+CASES = [(recipe, world) for recipe in RECIPES for world in WORLDS]
+
+
+def through_json(config):
+    """A configuration as a file would give it back."""
+    return json.loads(json.dumps(config))
+
+
+def round_trip(layer):
+    """A second object from the configuration of the first; both configurations must be the same."""
+    config = through_json(keras.saving.serialize_keras_object(layer))
+    twin = keras.saving.deserialize_keras_object(config)
+    assert type(twin) is type(layer)
+    assert through_json(keras.saving.serialize_keras_object(twin)) == config
+    assert config["registered_name"] == f"metaprior>{type(layer).__name__}"
+    return twin
+
+
+def loss_of(model: Autoencoder, batch) -> tf.Tensor:
+    """The objective on a batch under evaluation noise: a pure function of weights and batch."""
+    model(batch)
+    return tf.add_n(model.losses)
+
+
+def gradients_of(model: Autoencoder, batch) -> list:
+    """The objective's gradient for every trainable variable; None where there is none."""
+    with tf.GradientTape() as tape:
+        loss = loss_of(model, batch)
+    return tape.gradient(loss, [variable.value for variable in model.trainable_variables])
+
+
+def train(model: Autoencoder, x: np.ndarray, *, steps: int, batch: int = 100, rate: float = 1e-3) -> dict[str, float]:
+    """Trains for a number of Adam steps in one compiled call; returns the metrics over all of `x`."""
+    data = tf.data.Dataset.from_tensor_slices({"x": x}).shuffle(len(x), seed=0).repeat()
+    data = data.batch(batch, drop_remainder=True)
+    model.compile(keras.optimizers.Adam(rate), steps_per_execution=steps, jit_compile=True)
+    model.fit(data, steps_per_epoch=steps, verbose=0, shuffle=False)
+    return metrics_of(model, {"x": x})
+
+
+def metrics_of(model: Autoencoder, batch) -> dict[str, float]:
+    """Every metric over one batch, by name."""
+    model.reset_metrics()
+    model(batch)
+    return {metric.name: float(metric.result()) for metric in model.metrics if metric.name != "loss"}
+
+
+def first_loss(recipe: str, world: str) -> float:
+    """The objective of an untrained model on the first 32 examples."""
+    setting = WORLDS[world]()
+    return float(loss_of(recipes.build(recipe, setting.spec, latent=3, seed=1), setting.take(32)))
+
+
+def refresh() -> None:
+    """Writes the golden losses of every recipe on every world."""
+    losses = {recipe: {world: round(first_loss(recipe, world), 5) for world in WORLDS} for recipe in RECIPES}
+    GOLDEN.write_text(json.dumps(losses, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    refresh()

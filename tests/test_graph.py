@@ -1,0 +1,158 @@
+"""The small parts around the pipeline: cache keys, pushes, the model to compare with, reasons."""
+
+import json
+import os
+import types
+from pathlib import Path
+
+import pytest
+
+from components.pusher.versions import prune, push, versions
+from models.errors import InputError
+from pipeline import code
+from pipeline.failures import reason
+
+
+@pytest.fixture
+def saved_model(tmp_path):
+    folder = tmp_path / "model"
+    (folder / "variables").mkdir(parents=True)
+    (folder / "saved_model.pb").write_bytes(b"graph")
+    (folder / "variables" / "variables.index").write_bytes(b"index")
+    return folder
+
+
+def test_versions_count_up_and_ignore_other_names(saved_model, tmp_path):
+    folder = tmp_path / "serving" / "encoder"
+    assert versions(folder) == []
+    assert push(saved_model, folder) == 1
+    (folder / "notes").mkdir()
+    (folder / "17").mkdir()
+    assert push(saved_model, folder) == 18
+    assert versions(folder) == [1, 17, 18]
+    assert (folder / "18" / "variables" / "variables.index").read_bytes() == b"index"
+
+
+def test_pruning_keeps_the_newest_and_clears_interrupted_pushes(saved_model, tmp_path):
+    folder = tmp_path / "encoder"
+    for _ in range(4):
+        push(saved_model, folder)
+    (folder / ".partial-dead").mkdir()
+    assert prune(folder, keep=2) == [1, 2]
+    assert sorted(entry.name for entry in folder.iterdir()) == ["3", "4"]
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(saved_model, tmp_path):
+    occupied = tmp_path / "file"
+    occupied.write_text("")
+    with pytest.raises(InputError) as caught:
+        push(saved_model, occupied / "encoder")
+    assert str(caught.value) == (
+        f"serving.path: cannot write {occupied / 'encoder'}: Not a directory. "
+        "Choose another folder or make this one writable."
+    )
+
+
+def test_a_copy_that_fails_leaves_no_version(saved_model, tmp_path):
+    folder = tmp_path / "encoder"
+    os.mkfifo(saved_model / "variables" / "pipe")
+    with pytest.raises(InputError, match="is a named pipe"):
+        push(saved_model, folder)
+    assert list(folder.iterdir()) == []
+
+
+def test_the_code_version_follows_the_sources(tmp_path, monkeypatch):
+    package = tmp_path / "sample_package"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "part.py").write_text("VALUE = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    code.version.cache_clear()
+    before = code.version("sample_package")
+    code.version.cache_clear()
+    assert code.version("sample_package") == before
+    (package / "part.py").write_text("VALUE = 2\n")
+    code.version.cache_clear()
+    assert code.version("sample_package") != before
+
+
+def fault(cause: Exception, outer: Exception) -> Exception:
+    try:
+        try:
+            raise cause
+        except type(cause) as inner:
+            raise outer from inner
+    except type(outer) as caught:
+        return caught
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (InputError("x: wrong. Do y."), ("x: wrong. Do y.", True)),
+        (fault(InputError("deep"), RuntimeError("outer")), ("deep", True)),
+        (
+            RuntimeError("Traceback ...\nmodels.errors.InputError: a.png: broken. [while running 'Read']"),
+            ("a.png: broken.", True),
+        ),
+        (KeyError("k"), ("KeyError: 'k'", False)),
+        (ValueError("first\nsecond"), ("ValueError: first", False)),
+    ],
+)
+def test_the_reason_is_one_line(error, expected):
+    assert reason(error) == expected
+
+
+def artifact(identity: int, **properties: int):
+    return types.SimpleNamespace(id=identity, get_int_custom_property=lambda key: properties.get(key, 0))
+
+
+def test_a_model_is_never_compared_with_itself():
+    from pipeline.resolver import LatestOtherBlessed
+
+    models = [artifact(1), artifact(2), artifact(3)]
+    blessings = [
+        artifact(11, blessed=1, current_model_id=1),
+        artifact(12, blessed=0, current_model_id=2),
+        artifact(13, blessed=1, current_model_id=3),
+    ]
+    strategy = LatestOtherBlessed()
+    for current, expected in ((3, [1]), (1, [3]), (2, [3])):
+        found = strategy.resolve_artifacts(
+            None,
+            {"current": [models[current - 1]], "model": list(models), "model_blessing": blessings},
+        )
+        assert [m.id for m in found["model"]] == expected
+    alone = {"current": [models[0]], "model": models[:1], "model_blessing": blessings[:1]}
+    assert strategy.resolve_artifacts(None, alone)["model"] == []
+
+
+def test_anomalies_are_a_line_each(tmp_path):
+    from tensorflow_metadata.proto.v0 import anomalies_pb2
+
+    from components.validation_gate.component import read_anomalies
+
+    anomalies = anomalies_pb2.Anomalies()
+    anomalies.anomaly_info["age"].description = "Expected data of type: FLOAT but got BYTES."
+    folder = Path(tmp_path, "Split-train")
+    folder.mkdir()
+    (folder / "SchemaDiff.pb").write_bytes(anomalies.SerializeToString())
+    lines = read_anomalies(str(tmp_path), ["train"])
+    assert lines == ["train: column age: Expected data of type: FLOAT but got BYTES."]
+
+
+def test_events_are_json_lines(tmp_path):
+    import logging
+
+    from pipeline.worker import Events
+
+    path = tmp_path / "events"
+    with path.open("w") as stream:
+        events = Events(stream)
+        events.tell("start", component="Trainer", time=1.5)
+        events.handle(logging.makeLogRecord({"msg": "epoch %d", "args": (3,), "fraction": 0.5}))
+    told = [json.loads(line) for line in path.read_text().splitlines()]
+    assert told == [
+        {"event": "start", "component": "Trainer", "time": 1.5},
+        {"event": "progress", "component": "Trainer", "text": "epoch 3", "fraction": 0.5},
+    ]

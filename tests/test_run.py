@@ -1,0 +1,171 @@
+"""The main job, whole: from scans to a served encoder, as a person runs it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from conftest import METAPRIOR, digits_folder, metaprior
+
+COMPONENTS = [
+    "Ingest",
+    "StatisticsGen",
+    "SchemaGen",
+    "ExampleValidator",
+    "ValidationGate",
+    "Transform",
+    "Trainer",
+    "Embedder",
+    "RepresentationEvaluator",
+    "ServingCheck",
+    "Pusher",
+]
+
+
+def states(output: str) -> dict[str, str]:
+    """Component to its last state, from the plain lines."""
+    found = {}
+    for line in output.splitlines():
+        match = re.match(r"\s*(\w+)\s+(cached|done|failed)", line)
+        if match:
+            found[match[1]] = match[2]
+    return found
+
+
+def record(root):
+    """The record of the newest pushed version."""
+    versions = sorted((root / "serving" / "encoder").glob("[0-9]*"), key=lambda path: int(path.name))
+    return json.loads((versions[-1] / "assets.extra" / "metaprior.json").read_text())
+
+
+def test_a_run_ends_with_a_blessed_pushed_encoder(finished):
+    assert states(finished.output) == dict.fromkeys(COMPONENTS, "done")
+    assert "Blessed: all 2 bounds are met." in finished.output
+    assert [path.name for path in (finished.root / "serving" / "encoder").iterdir()] == ["1"]
+    assert record(finished.root)["recipe"] == "beta_vae"
+    assert len(list(finished.root.glob("RepresentationEvaluator/evaluation/*/report.html"))) == 1
+
+
+def test_a_run_prints_the_probe_beside_the_baselines(finished):
+    line = next(line for line in finished.output.splitlines() if "linear" in line and "beside" in line)
+    for name in ("raw", "PCA", "random"):
+        assert name in line
+
+
+def test_the_same_run_again_is_cached_throughout(finished):
+    again = metaprior(finished.folder, "run", "--config", "digits.yaml")
+    assert again.code == 0, again.output
+    assert states(again.output) == dict.fromkeys(COMPONENTS, "cached")
+    assert [path.name for path in (finished.root / "serving" / "encoder").iterdir()] == ["1"]
+
+
+def start(folder):
+    command = [str(METAPRIOR), "run", "--config", "digits.yaml"]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def worker_of(root) -> int:
+    return int((root / ".lock").read_text())
+
+
+def test_a_training_killed_with_signal_nine_resumes_to_the_same_weights(finished, tmp_path):
+    folder = digits_folder(tmp_path)
+    root = folder / "runs" / "digits"
+    running = start(folder)
+    checkpoints = root / "checkpoints"
+    while running.poll() is None and not any(path.is_file() for path in checkpoints.rglob("*")):
+        os.sched_yield()
+    os.kill(worker_of(root), signal.SIGKILL)
+    output, _ = running.communicate(timeout=60)
+    assert running.returncode == 1
+    assert "was killed (signal 9); run the same command again to resume" in output
+
+    again = metaprior(folder, "run", "--config", "digits.yaml")
+    assert again.code == 0, again.output
+    before_training = COMPONENTS[: COMPONENTS.index("Trainer")]
+    assert all(states(again.output)[name] == "cached" for name in before_training)
+    # The space id holds a digest of the weights.
+    assert record(root)["space"] == record(finished.root)["space"]
+    assert not any(path.is_file() for path in checkpoints.rglob("*"))
+
+
+def test_a_second_run_at_once_is_refused(finished):
+    from pipeline.lock import locked
+
+    with locked(finished.root):
+        second = metaprior(finished.folder, "run", "--config", "digits.yaml")
+    assert second.code == 2
+    assert second.output == (
+        f"metaprior: {finished.root}: another run (process {os.getpid()}) is at work here. "
+        "Wait for it, or give this run a name of its own: --set name=NAME.\n"
+    )
+
+
+def test_a_refused_encoder_is_not_pushed_and_the_bound_is_named(finished, tmp_path):
+    # A copy of the finished run's folder at the same place inside another would miss the cache, so this
+    # run goes on in the shared folder and leaves what is served there as it was.
+    run = metaprior(finished.folder, "run", "--config", "digits.yaml", "--set", "evaluation.bless={rate: {max: 0.001}}")
+    assert run.code == 0, run.output
+    after = states(run.output)
+    assert (after["Trainer"], after["Embedder"], after["RepresentationEvaluator"]) == ("cached", "cached", "done")
+    assert "Refused: 1 of 1 bound is not met." in run.output or "Refused: 1 of 1 bounds" in run.output
+    assert "Not pushed" in run.output
+    assert [path.name for path in (finished.root / "serving" / "encoder").iterdir()] == ["1"]
+
+
+def embeddings(folder) -> dict[str, np.ndarray]:
+    tables = [pq.read_table(path) for path in sorted(folder.rglob("embeddings-*.parquet"))]
+    return {row["id"]: np.asarray(row["embedding"]) for table in tables for row in table.to_pylist()}
+
+
+def test_batch_embedding_agrees_with_the_run_on_every_example(finished, tmp_path):
+    target = tmp_path / "digits.parquet"
+    run = metaprior(finished.folder, "embed", "digits", str(target))
+    assert run.code == 0, run.output
+    assert run.output == f"1,797 embeddings written to {target}\n"
+    table = pq.read_table(target)
+    assert json.loads(table.schema.metadata[b"metaprior"])["space"] == record(finished.root)["space"]
+    (folder,) = finished.root.glob("Embedder/embeddings/*")
+    expected = embeddings(folder)
+    assert len(expected) == table.num_rows == 1797
+    for row in table.to_pylist():
+        np.testing.assert_allclose(row["embedding"], expected[row["id"]], atol=1e-5)
+
+
+def test_runs_and_lineage_read_what_happened(finished):
+    listing = metaprior(finished.folder, "runs", "--json")
+    assert listing.code == 0, listing.output
+    rows = json.loads(listing.output)
+    assert rows
+    assert any(str(row.get("version")) == "1" for row in rows)
+
+
+@pytest.fixture
+def served(finished):
+    """A server of the finished run's encoder, on free ports."""
+    folder = finished.root / "serving" / "encoder"
+    command = [str(METAPRIOR.with_name("python")), "-m", "serving.server", "--port=0", "--rest_api_port=0"]
+    command += ["--model_name=encoder", f"--model_base_path={folder}"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    line = next(line for line in process.stdout if line.startswith("ready "))
+    yield json.loads(line.removeprefix("ready "))
+    process.terminate()
+    process.communicate(timeout=60)
+
+
+def test_the_served_encoder_answers_what_batch_embedding_wrote(finished, served):
+    from sklearn.datasets import load_digits
+
+    from serving.client import Client
+
+    (folder,) = finished.root.glob("Embedder/embeddings/*")
+    expected = embeddings(folder)
+    images = np.rint(load_digits().images[:4, :, :, None] * (255 / 16)).astype(np.uint8)
+    ids = sorted(expected, key=lambda name: (len(name), name))[:4]
+    for client in (Client(rest_port=served["rest_port"]), Client(grpc_port=served["grpc_port"])):
+        answer = client.predict({"image": images}, signature="embed")
+        np.testing.assert_allclose(answer["embedding"], [expected[name] for name in ids], atol=1e-5)

@@ -1,0 +1,312 @@
+"""Versions appear, fail, swap and vanish under load, without a failed request."""
+
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import serving_toy
+import tensorflow as tf
+
+from serving.batching import Batcher
+from serving.client import Client
+from serving.servable import Servable
+from serving.server import Options, Server
+from serving.status import Code, ServingError
+from serving.versions import State, Versions
+
+ROWS = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """Three ready versions, to be copied or moved into place."""
+    base = tmp_path_factory.mktemp("published")
+    return {version: serving_toy.write_small(base, version) for version in (1, 2, 3)}
+
+
+@pytest.fixture
+def base(tmp_path):
+    path = tmp_path / "toy"
+    path.mkdir()
+    return path
+
+
+def publish(published, base, version, name=None):
+    ready = shutil.copytree(published[version], base / f"tmp-{version}")
+    return ready.rename(base / (name or str(version)))
+
+
+def states(versions):
+    return [(v.number, v.state.name, v.error.code.name if v.error else "OK") for v in versions.status()]
+
+
+def serving(versions, number=None):
+    with versions.lease(number) as (found, _):
+        return found
+
+
+def test_the_newest_version_is_served_and_the_old_one_retired(published, base):
+    versions = Versions("toy", base)
+    publish(published, base, 1)
+    versions.poll()
+    assert serving(versions) == 1
+    publish(published, base, 2)
+    versions.poll()
+    assert serving(versions) == 2
+    assert states(versions) == [(2, "AVAILABLE", "OK"), (1, "END", "OK")]
+    versions.stop(5)
+    assert states(versions) == [(2, "END", "OK"), (1, "END", "OK")]
+
+
+def test_several_versions_are_kept_when_asked(published, base):
+    versions = Versions("toy", base, keep=2)
+    for version in (1, 2, 3):
+        publish(published, base, version)
+    versions.poll()
+    assert states(versions) == [(3, "AVAILABLE", "OK"), (2, "AVAILABLE", "OK")]
+    assert serving(versions, 2) == 2
+    versions.stop(5)
+
+
+def test_only_folders_with_numbers_for_names_are_versions(published, base):
+    versions = Versions("toy", base)
+    publish(published, base, 1, name="00000006")
+    for name in ("tmp-5", ".7", "8a", str(2**63), "\u0669"):
+        (base / name).mkdir()
+    (base / "9").write_text("a file")
+    versions.poll()
+    assert states(versions) == [(6, "AVAILABLE", "OK")]
+    versions.stop(5)
+
+
+def test_a_broken_version_ends_with_its_error_and_the_old_one_goes_on(published, base):
+    versions = Versions("toy", base)
+    publish(published, base, 1)
+    versions.poll()
+    serving_toy.write_garbage(base, 2)
+    (base / "3").mkdir()
+    serving_toy.write_without_variable(base, 4)
+    versions.poll()
+    assert serving(versions) == 1
+    found = {number: (state, code) for number, state, code in states(versions)}
+    assert found[1] == ("AVAILABLE", "OK")
+    assert found[2] == ("END", "INTERNAL")
+    assert found[3] == ("END", "NOT_FOUND")
+    assert found[4] == ("END", "FAILED_PRECONDITION")
+    assert versions.status()[1].error.message == (
+        f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {base / '3'}."
+    )
+    versions.stop(5)
+
+
+def test_a_version_that_failed_while_it_was_copied_is_tried_again(published, base):
+    versions = Versions("toy", base)
+    (base / "1").mkdir()
+    versions.poll()
+    assert states(versions) == [(1, "END", "NOT_FOUND")]
+    shutil.copytree(published[1], base / "1", dirs_exist_ok=True)
+    versions.poll()
+    assert states(versions) == [(1, "AVAILABLE", "OK")]
+    versions.stop(5)
+
+
+def test_deleting_the_newest_version_brings_the_one_before_it_back(published, base):
+    versions = Versions("toy", base)
+    for version in (1, 2):
+        publish(published, base, version)
+    versions.poll()
+    assert serving(versions) == 2
+    shutil.rmtree(base / "2")
+    versions.poll()
+    assert serving(versions) == 1
+    assert states(versions) == [(2, "END", "OK"), (1, "AVAILABLE", "OK")]
+    versions.stop(5)
+
+
+def test_a_folder_that_vanishes_unloads_nothing_and_an_empty_one_everything(published, base):
+    versions = Versions("toy", base)
+    publish(published, base, 1)
+    versions.poll()
+    base.rename(base.with_name("away"))
+    versions.poll()
+    assert serving(versions) == 1
+    base.mkdir()
+    versions.poll()
+    with pytest.raises(ServingError) as caught:
+        serving(versions)
+    assert str(caught.value) == "NOT_FOUND: Servable not found for request: Latest(toy)"
+    assert states(versions) == [(1, "END", "OK")]
+
+
+def test_a_version_in_use_is_closed_only_when_it_is_idle(published, base):
+    versions = Versions("toy", base)
+    publish(published, base, 1)
+    versions.poll()
+    with versions.lease(None) as (_, servable):
+        publish(published, base, 2)
+        versions.poll()
+        assert states(versions) == [(2, "AVAILABLE", "OK"), (1, "UNLOADING", "OK")]
+        outputs = servable.run(servable.signatures["embed"], {"x": ROWS})
+        np.testing.assert_array_equal(outputs["y"], ROWS / 2 + 1)
+    versions.poll()
+    assert states(versions) == [(2, "AVAILABLE", "OK"), (1, "END", "OK")]
+    versions.stop(5)
+
+
+def test_waiting_tells_when_nothing_can_be_loaded(base):
+    versions = Versions("toy", base, poll_seconds=0.01)
+    (base / "1").mkdir()
+    versions.start()
+    with pytest.raises(ServingError) as caught:
+        versions.wait(60)
+    assert str(caught.value).startswith(
+        "FAILED_PRECONDITION: No version of model toy could be loaded. version 1: NOT_FOUND: Could not find SavedModel"
+    )
+    versions.stop(5)
+
+
+def test_waiting_has_an_end(base):
+    versions = Versions("toy", base, poll_seconds=0.01)
+    versions.start()
+    assert versions.wait(0.05) is False
+    versions.stop(5)
+
+
+def test_a_swap_under_load_fails_no_request(published, base):
+    publish(published, base, 1)
+    options = Options(
+        model_name="toy", model_base_path=base, port=0, rest_api_port=0, file_system_poll_wait_seconds=0.02
+    )
+    swapped = threading.Event()
+    ready = threading.Barrier(9)
+
+    def hammer(port):
+        """Calls until version 2 has answered many times; returns what was seen, in order."""
+        seen, after = [], 0
+        with Client(**port, model="toy", attempts=1) as client:
+            client.predict(ROWS, signature="embed")
+            ready.wait(60)
+            while after < 30:
+                version = client.predict(ROWS, signature="embed")["y"] - ROWS / 2
+                assert np.ptp(version) == 0
+                seen.append(int(version[0, 0]))
+                after += swapped.is_set() and seen[-1] == 2
+        return seen
+
+    with Server(options) as server, ThreadPoolExecutor(8) as pool:
+        ports = [{"rest_port": server.rest_port}, {"grpc_port": server.grpc_port}] * 4
+        callers = [pool.submit(hammer, port) for port in ports]
+        ready.wait(60)
+        publish(published, base, 2)
+        shutil.rmtree(base / "1")
+        swapped.set()
+        for caller in callers:
+            seen = caller.result(120)
+            assert set(seen) <= {1, 2}
+            assert seen == sorted(seen)
+        assert 1 in {version for caller in callers for version in caller.result()}
+
+
+@pytest.fixture(scope="module")
+def servable(tmp_path_factory):
+    loaded = Servable(serving_toy.write(tmp_path_factory.mktemp("batching"), 2))
+    yield loaded
+    assert loaded.close_when_idle(5)
+
+
+@pytest.fixture
+def batcher():
+    running = Batcher(max_rows=4, max_queue=10)
+    yield running
+    running.close()
+
+
+FAR = float("inf")
+
+
+def example(values):
+    feature = tf.train.Feature(float_list=tf.train.FloatList(value=values))
+    return tf.train.Example(features=tf.train.Features(feature={"x": feature})).SerializeToString()
+
+
+def occupy(batcher, servable, rounds=200):
+    """Keeps the batching thread busy for a while, so that what follows has to queue."""
+    return batcher.submit(servable, servable.signatures["slow"], {"rounds": np.int32([rounds])}, FAR)
+
+
+def test_queued_requests_get_their_own_rows_back(batcher, servable):
+    signature = servable.signatures["two_out"]
+    busy = occupy(batcher, servable)
+    inputs = [np.random.default_rng(i).normal(size=[i % 4, 2]).astype(np.float32) for i in range(8)]
+    futures = [batcher.submit(servable, signature, {"x": x}, FAR) for x in inputs]
+    for x, future in zip(inputs, futures, strict=True):
+        outputs = future.result(60)
+        np.testing.assert_array_equal(outputs["y"], x / 2 + 2)
+        np.testing.assert_allclose(outputs["norm"], np.linalg.norm(x, axis=1), rtol=1e-6)
+    assert busy.result(60)["rounds"].tolist() == [200]
+
+
+def test_one_bad_request_does_not_spoil_its_batch(batcher, servable):
+    signature = servable.signatures["parse"]
+    good = example([1.0, 2.0])
+    occupy(batcher, servable)
+    requests = [{"examples": np.array([value], object)} for value in (good, b"garbage", good)]
+    first, bad, last = (batcher.submit(servable, signature, request, FAR) for request in requests)
+    assert first.result(60)["y"].tolist() == last.result(60)["y"].tolist() == [[2.5, 3.0]]
+    with pytest.raises(ServingError) as caught:
+        bad.result(60)
+    assert caught.value.message.startswith("Could not parse example input, value: 'garbage'")
+
+
+def test_outputs_that_are_not_batch_major_are_answered_one_by_one(batcher, servable):
+    signature = servable.signatures["distinct"]
+    occupy(batcher, servable)
+    futures = [batcher.submit(servable, signature, {"x": np.full([1, 2], i, np.float32)}, FAR) for i in range(3)]
+    assert [future.result(60)["values"].tolist() for future in futures] == [[0.0], [1.0], [2.0]]
+
+
+def test_a_scalar_output_is_never_batched(servable):
+    assert not servable.signatures["scalar"].batch_major
+    assert servable.signatures["two_out"].batch_major
+
+
+def test_a_full_queue_refuses(batcher, servable):
+    occupy(batcher, servable)
+    signature = servable.signatures["serving_default"]
+    futures = []
+
+    def fill():
+        for _ in range(12):
+            futures.append(batcher.submit(servable, signature, {"x": ROWS}, FAR))
+
+    with pytest.raises(ServingError) as caught:
+        fill()
+    assert str(caught.value) == "UNAVAILABLE: The queue of 10 requests is full."
+    for future in futures:
+        np.testing.assert_array_equal(future.result(60)["y"], ROWS / 2 + 2)
+
+
+def test_a_request_nobody_waits_for_is_not_run(batcher, servable):
+    occupy(batcher, servable)
+    late = batcher.submit(servable, servable.signatures["serving_default"], {"x": ROWS}, 0.0)
+    with pytest.raises(ServingError) as caught:
+        late.result(60)
+    assert caught.value.code is Code.DEADLINE_EXCEEDED
+
+
+def test_a_closed_batcher_answers_what_it_has_and_refuses_more(servable):
+    batcher = Batcher()
+    signature = servable.signatures["serving_default"]
+    occupy(batcher, servable, rounds=20)
+    queued = batcher.submit(servable, signature, {"x": ROWS}, FAR)
+    batcher.close()
+    np.testing.assert_array_equal(queued.result(0)["y"], ROWS / 2 + 2)
+    with pytest.raises(ServingError) as caught:
+        batcher.submit(servable, signature, {"x": ROWS}, FAR)
+    assert str(caught.value) == "UNAVAILABLE: The server is shutting down."
+
+
+def test_every_state_has_tf_servings_number():
+    assert [state.value for state in State] == [10, 20, 30, 40, 50]
