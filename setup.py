@@ -18,7 +18,7 @@ STACK = [
 LIBRARIES = [
     "aiohttp>=3.9",
     "click>=8",
-    "filelock>=3.12",
+    "docstring-parser>=0.15",
     "grpcio>=1.60",
     "jinja2>=3.1",
     "numpy>=2",
@@ -32,8 +32,9 @@ LIBRARIES = [
     "requests>=2.31",
     "rich>=13",
     "scikit-learn==1.5.2",
-    "scipy>=1.11",
+    "scipy>=1.11,<1.18",  # scikit-learn 1.5.2 uses options that 1.18 removes
     "tenacity>=8.2",
+    "threadpoolctl>=3",
 ]
 EXTRAS = {
     "kubeflow": ["tfx[kfp]==1.21.0"],

@@ -3,7 +3,8 @@
     python benchmarks/serving.py
 
 Server and callers share the machine, TensorFlow has one thread in both. Every figure is the median over
-rounds of the ratio to the in-process call of the same round and batch size; range in brackets.
+short alternating rounds of the ratio to the in-process call of the same round and batch size; quartiles in
+brackets. `cpu` is the same ratio by processor time of the server alone, the steadier figure on a busy machine.
 """
 
 import asyncio
@@ -17,7 +18,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -28,6 +30,7 @@ import click
 import grpc
 import numpy as np
 import orjson
+import psutil
 import tensorflow as tf
 
 from serving import messages
@@ -84,7 +87,8 @@ def server(base: Path) -> Iterator[dict]:
     command = [sys.executable, "-m", "serving.server", "--model_name=m", f"--model_base_path={base}", *flags]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
-        yield next(json.loads(line.removeprefix(READY)) for line in process.stdout if line.startswith(READY))
+        ready = next(line for line in process.stdout if line.startswith(READY))
+        yield json.loads(ready.removeprefix(READY)) | {"pid": process.pid}
     finally:
         process.terminate()
         process.wait()
@@ -154,37 +158,62 @@ def b64_body(x: np.ndarray) -> bytes:
     return orjson.dumps({"signature_name": "embed_bytes", "inputs": rows})
 
 
-def one_round(facts: dict, path: Path, x: np.ndarray, callers: int, seconds: float) -> dict[str, list[float]]:
-    """Returns the latencies of each way to call, one after the other."""
-    signature = tf.saved_model.load(str(path)).signatures["serving_default"]
+@dataclass(frozen=True)
+class Run:
+    """What one measurement of a way to call found: latencies and the processor seconds that served them."""
+
+    latencies: list[float]
+    cpu: float
+
+
+def measured(process: psutil.Process, run: Callable[[], list[float]]) -> Run:
+    before = sum(process.cpu_times()[:2])
+    latencies = run()
+    return Run(latencies, sum(process.cpu_times()[:2]) - before)
+
+
+def one_round(facts: dict, signature, x: np.ndarray, callers: int, seconds: float) -> dict[str, Run]:
+    """Measures each way to call, one after the other."""
     url = f"http://127.0.0.1:{facts['rest_port']}/v1/models/m:predict"
-    few = min(callers, CLIENT_CALLERS)
-    found = {"in-process": threads(1, seconds, lambda: signature(x=tf.constant(x))["embedding"].numpy())}
-    found["gRPC"] = threads(callers, seconds, grpc_call(facts["grpc_port"], x))
-    found["REST JSON"] = asyncio.run(tasks(callers, seconds, url, lambda: json_body(x)))
-    found["REST b64"] = asyncio.run(tasks(callers, seconds, url, lambda: b64_body(x)))
-    with Client(grpc_port=facts["grpc_port"], model="m") as client:
-        found[f"Client gRPC ({few})"] = threads(few, seconds, lambda: client.predict(x))
-    with Client(rest_port=facts["rest_port"], model="m") as client:
-        found[f"Client REST ({few})"] = threads(few, seconds, lambda: client.predict(x))
-    return found
+    few, process = min(callers, CLIENT_CALLERS), psutil.Process(facts["pid"])
+    call = grpc_call(facts["grpc_port"], x)
+    ways = {
+        "gRPC": lambda: threads(callers, seconds, call),
+        "REST JSON": lambda: asyncio.run(tasks(callers, seconds, url, lambda: json_body(x))),
+        "REST b64": lambda: asyncio.run(tasks(callers, seconds, url, lambda: b64_body(x))),
+    }
+    with ExitStack() as stack:
+        for protocol in ("grpc", "rest"):
+            client = stack.enter_context(Client(model="m", **{f"{protocol}_port": facts[f"{protocol}_port"]}))
+            ways[f"Client {protocol} ({few})"] = lambda client=client: threads(few, seconds, lambda: client.predict(x))
+        alone = in_process(signature, x, seconds)
+        return {"in-process": alone} | {name: measured(process, way) for name, way in ways.items()}
 
 
-def report(network: str, batch: int, callers: int, rounds: list[dict[str, list[float]]], seconds: float) -> None:
-    absolute = statistics.median(batch * len(r["in-process"]) / seconds for r in rounds)
-    click.echo(f"{network}, batch {batch}, {callers} callers: in-process {absolute:,.0f} examples per second")
+def in_process(signature, x: np.ndarray, seconds: float) -> Run:
+    def call() -> None:
+        signature(x=tf.constant(x))["embedding"].numpy()
+
+    return measured(psutil.Process(), lambda: threads(1, seconds, call))
+
+
+def report(title: str, batch: int, rounds: list[dict[str, Run]], seconds: float) -> None:
+    absolute = statistics.median(batch * len(r["in-process"].latencies) / seconds for r in rounds)
+    click.echo(f"{title}: in-process {absolute:,.0f} examples per second")
     for name in list(rounds[0])[1:]:
-        ratios = sorted(len(r[name]) / len(r["in-process"]) for r in rounds)
-        p50, p99 = np.percentile(np.concatenate([r[name] for r in rounds]), [50, 99]) * 1000
-        middle = statistics.median(ratios)
+        ratios = [len(r[name].latencies) / len(r["in-process"].latencies) for r in rounds]
+        cpu = [ratio * r["in-process"].cpu / r[name].cpu for ratio, r in zip(ratios, rounds, strict=True)]
+        low, middle, high = np.percentile(ratios, [25, 50, 75])
+        p50, p99 = np.percentile(np.concatenate([r[name].latencies for r in rounds]), [50, 99]) * 1000
         click.echo(
-            f"  {name:<18} {middle:5.2f} [{ratios[0]:.2f}-{ratios[-1]:.2f}]  p50 {p50:6.1f} ms  p99 {p99:6.1f} ms"
+            f"  {name:<15} {middle:5.2f} [{low:.2f}-{high:.2f}]  cpu {statistics.median(cpu):5.2f}  "
+            f"p50 {p50:6.1f} ms  p99 {p99:6.1f} ms"
         )
 
 
 @click.command()
-@click.option("--seconds", default=2.0, show_default=True, help="length of one measurement")
-@click.option("--rounds", default=3, show_default=True, help="alternating rounds of every case")
+@click.option("--seconds", default=0.5, show_default=True, help="length of one measurement")
+@click.option("--rounds", default=9, show_default=True, help="alternating rounds of every case")
 def main(seconds: float, rounds: int) -> None:
     """Measures the server on a dense and a convolutional encoder."""
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -193,11 +222,12 @@ def main(seconds: float, rounds: int) -> None:
         for network in ("mlp", "conv"):
             encoder, base = Encoder(network), Path(folder) / network
             encoder.save(str(base / "1"))
+            signature = tf.saved_model.load(str(base / "1")).signatures["serving_default"]
             with server(base) as facts:
                 for _, batch, callers in (case for case in CASES if case[0] == network):
                     x = np.random.default_rng(0).normal(size=[batch, *encoder.shape]).astype(np.float32)
-                    found = [one_round(facts, base / "1", x, callers, seconds) for _ in range(rounds)]
-                    report(network, batch, callers, found, seconds)
+                    found = [one_round(facts, signature, x, callers, seconds) for _ in range(rounds)]
+                    report(f"{network}, batch {batch}, {callers} callers", batch, found, seconds)
 
 
 if __name__ == "__main__":

@@ -82,13 +82,14 @@ class Autoencoder(Configured, keras.Model):
     def build(self, input_shape):
         event = tuple(input_shape["x"][1:])
         code = (None, self.encoder.latent)
-        self.step = self.add_weight(
-            name="step",
-            shape=(),
+        # Counted per replica: an update across replicas in the middle of `call` would mix their losses.
+        self.step = keras.Variable(
+            0,
             dtype="int64",
-            initializer="zeros",
             trainable=False,
             aggregation="only_first_replica",
+            synchronization="on_read",
+            name="step",
         )
         ensure_built(self.encoder, (None, *event))
         for part in (self.prior, self.decoder, *self.terms):
@@ -189,7 +190,7 @@ class Autoencoder(Configured, keras.Model):
 
     def weights_now(self) -> dict[str, float]:
         """Returns the weight of each term at the current training step."""
-        step = int(self.step)
+        step = int(tf.convert_to_tensor(self.step.value))
         return {term.name: term.weight.at(step) for term in self.terms}
 
     def __str__(self):

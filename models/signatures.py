@@ -1,6 +1,6 @@
 """The entry points of an exported encoder, as functions of tensors."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.live import Live
+from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from pipeline import events
 
+PAUSE = 5.0  # seconds between two plain lines of progress
 STYLES = {"waiting": "dim", "cached": "cyan", "running": "bold yellow", "done": "green", "failed": "bold red"}
 
 
@@ -130,17 +132,32 @@ def follow(stream: Iterable[events.Event], console: Console, *, clock: Callable[
     """
     view = View()
     if not console.is_terminal:
-        for event in stream:
-            view.apply(event)
-            told = line(event, view)
-            if told:
-                console.print(told, markup=False, highlight=False, soft_wrap=True)
-        return view
-    with Live(console=console, get_renderable=lambda: table(view, clock()), refresh_per_second=4):
+        return _tell(stream, view, console, clock=clock)
+    loading = Spinner("dots", "loading the libraries")
+
+    def now() -> Table | Spinner:
+        return table(view, clock()) if view.rows else loading
+
+    with Live(console=console, get_renderable=now, refresh_per_second=4):
         for event in stream:
             view.apply(event)
         if view.running and not view.failure:
             view.died(clock())
+    return view
+
+
+def _tell(stream: Iterable[events.Event], view: View, console: Console, *, clock: Callable[[], float]) -> View:
+    """Prints a plain line per event, and progress now and then: a log is read, not watched."""
+    said = float("-inf")
+    for event in stream:
+        view.apply(event)
+        if isinstance(event, events.Progress):
+            if clock() - said < PAUSE:
+                continue
+            said = clock()
+        told = line(event, view)
+        if told:
+            console.print(told, markup=False, highlight=False, soft_wrap=True)
     return view
 
 

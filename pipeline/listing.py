@@ -59,7 +59,7 @@ def show_all(runs: list[Run], output: Path, console: Console | None = None) -> N
         return
     drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("run", "of", "state", "model", "ELBO", "probe", "blessed", "version"):
-        drawn.add_column(heading, no_wrap=heading != "model")
+        drawn.add_column(heading, no_wrap=heading != "model", overflow="fold")
     for run in runs:
         elbo, probe = _one(run, "elbo"), _probe(run)
         numbers = (number(metric.value, metric.unit) if metric else "" for metric in (elbo, probe))

@@ -37,6 +37,5 @@ def require(host: str, ports: dict[str, int]) -> None:
         reason = problem(host, port)
         if reason:
             raise InputError(
-                f"port {port} on {host} cannot be used: {reason}. End what uses it, or choose another: "
-                f"{option} {port + 1}."
+                f"port {port} on {host} cannot be used: {reason}. End what uses it, or choose another with {option}."
             )

@@ -117,7 +117,7 @@ def columns(path: str, text: str, info: SignatureInfo) -> dict[str, list[Any]]:
 def _rows(client: Client, given: tuple[str, ...], *, signature: str, version: int | None) -> Any:
     if len(given) > 1:
         raise InputError(f"{given[1]}: one CSV or JSON input at a time; only pictures can be several.")
-    name = given[0]
+    name = next(iter(given))
     if name.lstrip().startswith(("[", "{")):
         return _instances(name, origin="the JSON given")
     suffix = Path(name).suffix.lower()

@@ -8,7 +8,10 @@ The configuration's file name, less its ending, is the run's id.
 import json
 import logging
 import os
+import select
+import signal
 import sys
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -85,9 +88,11 @@ def summary(config: Config, outputs: dict[str, dict[str, list[Any]]]) -> dict[st
 
 def main(arguments: list[str]) -> int:
     """Runs the pipeline; returns 0 when it is done, 2 when an input is at fault, 1 when something broke."""
-    path, descriptor = arguments
+    path, descriptor = arguments[0], int(arguments[1])
     config = Config.model_validate_json(Path(path).read_text(encoding="utf-8"))
-    with os.fdopen(int(descriptor), "w", encoding="utf-8") as stream:
+    os.set_inheritable(descriptor, False)
+    threading.Thread(target=_end_with_listener, args=[descriptor], daemon=True).start()
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         events = Events(stream)
         _route_logs(events)
         try:
@@ -99,6 +104,14 @@ def main(arguments: list[str]) -> int:
             events.tell("failed", component=events.component, reason=line, time=time.time())
             return REFUSED if at_fault else FAILED
     return DONE
+
+
+def _end_with_listener(descriptor: int) -> None:
+    """Ends this process and its children when nobody listens any more: a run is seen, or it is not there."""
+    poll = select.poll()
+    poll.register(descriptor, 0)  # errors alone: a pipe has one when its reader is gone
+    if any(flags & select.POLLERR for _, flags in poll.poll()):
+        os.killpg(os.getpgrp(), signal.SIGTERM)
 
 
 def _route_logs(events: Events) -> None:

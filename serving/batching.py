@@ -7,7 +7,7 @@ grow by themselves to what the model can take.
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -52,6 +52,7 @@ class Batcher:
         self._groups: OrderedDict[Hashable, deque[Job]] = OrderedDict()
         self._waiting = 0
         self._closed = False
+        self._listeners: list[Callable[[], None]] = []
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._loop, name="batching", daemon=True)
         self._thread.start()
@@ -84,6 +85,10 @@ class Batcher:
             self._changed.notify()
         return job.future
 
+    def after_batch(self, listener: Callable[[], None]) -> None:
+        """Has the batching thread call `listener` each time it has set the futures of a batch."""
+        self._listeners.append(listener)
+
     def close(self) -> None:
         """Answers what is queued, then stops."""
         with self._changed:
@@ -104,6 +109,8 @@ class Batcher:
         if len(live) < 2 or not _answer_together(live):
             for job in live:
                 self._answer_alone(job)
+        for listener in self._listeners:
+            listener()
         return bool(batch)
 
     def _next(self) -> list[Job]:

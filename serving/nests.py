@@ -38,13 +38,12 @@ def decode(value: Any, kind: Kind) -> np.ndarray:
             data type that JSON does not carry.
     """
     shape, leaves = _flatten(value)
-    if leaves is None or not _clean(leaves, kind):
+    array = None if leaves is None else _convert(leaves, kind)
+    if array is None:
         _walk(value, shape, 0, kind)
-    leaves = leaves or []
-    if kind.name == "string":
-        return np.array([_to_bytes(leaf) for leaf in leaves], np.object_).reshape(shape)
-    held = np.int32 if RANGES.get(kind.name) == INT32 else kind.numpy
-    return np.array(leaves, held).astype(kind.numpy, copy=False).reshape(shape)
+        # Nothing wrong after all: NaN or an infinity.
+        array = np.array(leaves, kind.numpy)
+    return array.reshape(shape)
 
 
 def _flatten(value: Any) -> tuple[tuple[int, ...], list[Any] | None]:
@@ -61,21 +60,34 @@ def _flatten(value: Any) -> tuple[tuple[int, ...], list[Any] | None]:
     return tuple(shape), level if regular else None
 
 
-def _clean(leaves: list[Any], kind: Kind) -> bool:
-    """Whether a look at all leaves together already shows that each one fits the data type."""
-    types = set(map(type, leaves))
+def _convert(leaves: list[Any], kind: Kind) -> np.ndarray | None:
+    """Returns the leaves as an array, or None where a look at all together does not show that each one fits."""
     if kind.name == "string":
-        return types <= {str, dict}  # converting them checks them
+        return np.array([_to_bytes(leaf) for leaf in leaves], np.object_)
+    types = set(map(type, leaves))
     if kind.name == "bool":
-        return types <= {bool}
+        return np.array(leaves, np.bool_) if types <= {bool} else None
     if kind.name in RANGES:
-        low, high = RANGES[kind.name]
-        return not leaves or (types == {int} and low <= min(leaves) and max(leaves) <= high)
-    if kind.name not in EXACT or not types <= {int, float}:
-        return False
-    # NaN compares false and so takes the slow way, which accepts it.
-    bound = EXACT[kind.name] if int in types else LARGEST[kind.name]
-    return not leaves or (max(leaves) <= bound and min(leaves) >= -bound)
+        bounds, held = RANGES[kind.name], np.uint64 if kind.name == "uint64" else np.int64
+        fits = types <= {int}
+    elif kind.name in EXACT:
+        largest = (EXACT if int in types else LARGEST)[kind.name]
+        bounds, held = (-largest, largest), np.float64
+        fits = types <= {int, float}
+    else:
+        return None
+    return _within(leaves, held, bounds, kind) if fits else None
+
+
+def _within(leaves: list[Any], held: Any, bounds: tuple[float, float], kind: Kind) -> np.ndarray | None:
+    try:
+        array = np.fromiter(leaves, held, len(leaves))
+    except OverflowError:
+        return None
+    low, high = bounds
+    # NaN compares false.
+    within = not leaves or (array.min() >= low and array.max() <= high)
+    return array.astype(kind.numpy, copy=False) if within else None
 
 
 def _walk(value: Any, shape: tuple[int, ...], level: int, kind: Kind) -> None:

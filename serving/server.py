@@ -6,6 +6,7 @@ Flags have TF Serving's names where TF Serving has them. When the server answers
 fact, the last of them `ready` and a JSON object with the ports, for programs that start it.
 """
 
+import gc
 import json
 import logging
 import os
@@ -146,11 +147,21 @@ def serve(options: Options) -> None:
     try:
         print(f"waiting for a version of {options.model_name} in {options.model_base_path}", flush=True)
         with Server(options) as server:
+            _calm_collector()
             _print_facts(server, options)
             while True:
                 signal.pause()
     except KeyboardInterrupt:
         print("stopped", flush=True)
+
+
+def _calm_collector() -> None:
+    """Keeps the garbage collector from walking TensorFlow's half a million objects during requests.
+
+    A large JSON body makes so many lists that full collections used to take nine tenths of its parsing.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000)
 
 
 def _interrupt(*_: object) -> None:

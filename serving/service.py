@@ -48,7 +48,7 @@ class Service:
     """
 
     def __init__(self, models: Mapping[str, Versions], batcher: Batcher, *, limits: Limits):
-        self._models, self._batcher, self.limits = models, batcher, limits
+        self._models, self.batcher, self.limits = models, batcher, limits
 
     @contextlib.contextmanager
     def lease(self, spec: model_pb2.ModelSpec) -> Iterator[tuple[int, Servable]]:
@@ -86,7 +86,7 @@ class Service:
             ServingError: INVALID_ARGUMENT for a wrong shape, UNAVAILABLE when the queue is full.
         """
         signature.check_shapes(inputs)
-        return self._batcher.submit(servable, signature, inputs, time.monotonic() + seconds)
+        return self.batcher.submit(servable, signature, inputs, time.monotonic() + seconds)
 
     def predict(
         self, request: predict_pb2.PredictRequest, *, seconds: float | None = None

@@ -68,6 +68,7 @@ class Versions:
         self._base_path, self._load_servable = base_path, load
         self._keep, self._poll_seconds = keep, poll_seconds
         self._known: dict[int, Version] = {}
+        self._serving: dict[int, Servable] = {}
         self._polled = 0
         self._changed = threading.Condition()
         self._stop = threading.Event()
@@ -115,10 +116,9 @@ class Versions:
             ServingError: NOT_FOUND.
         """
         with self._changed:
-            serving = {v.number: v.servable for v in self._known.values() if v.state is State.AVAILABLE}
-            wanted = max(serving, default=None) if number is None else number
-            servable = serving.get(wanted) if wanted is not None else None
-            if wanted is None or servable is None:
+            wanted = max(self._serving, default=-1) if number is None else number
+            servable = self._serving.get(wanted)
+            if servable is None:
                 which = f"Latest({self.name})" if number is None else f"Specific({self.name}, {number})"
                 raise ServingError(Code.NOT_FOUND, f"Servable not found for request: {which}")
             servable.acquire()
@@ -208,6 +208,10 @@ class Versions:
     def _set(self, version: Version) -> None:
         with self._changed:
             self._known[version.number] = version
+            if version.state is State.AVAILABLE and version.servable:
+                self._serving[version.number] = version.servable
+            else:
+                self._serving.pop(version.number, None)
             self._changed.notify_all()
 
 

@@ -3,9 +3,11 @@
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import apache_beam as beam
 import numpy as np
+import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
@@ -17,6 +19,15 @@ from models.features.dataset import Examples
 from models.features.preprocessing import preprocessing_fn
 from models.features.resolve import resolve
 from models.features.spec import Column, FeatureSpec
+
+STACK = [
+    # TFT divides 0 by 0 where a bundle of records has no value of a column, and goes on with the right sums.
+    pytest.mark.filterwarnings("ignore:invalid value encountered in divide:RuntimeWarning"),
+    # Keras and TensorFlow under NumPy 2; SWIG under Python 3.11.
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:builtin type .* has no __module__ attribute:DeprecationWarning"),
+]
+"""Marks for what the stack warns about and nobody here can change."""
 
 TEXT = tf.io.FixedLenFeature([1], tf.string)
 NUMBER = tf.io.FixedLenFeature([1], tf.float32)
@@ -139,3 +150,26 @@ def people(root: Path) -> Sample:
     declared = {"age": NUMBER, "years in": NUMBER, "job/kind": TEXT, "id": TEXT}
     declared |= {"income": number, "debt": number, "town": text, "pet": text, "rich": text, "group": text}
     return build(root / "people", raw, rows, declared)
+
+
+def arguments(sample: Sample, folder: Path, **training) -> SimpleNamespace:
+    """Returns what TFX's Trainer would call `run_fn` with; outputs and checkpoints go below `folder`."""
+    model = {"recipe": "beta_vae", "latent": 4, "network": "auto", "likelihood": "auto"}
+    section = {"epochs": 5, "batch": 32, "learning_rate": 2e-3, "patience": 5, "checkpoint_every": 6, "xla": "auto"}
+    config = {
+        "spec": sample.raw.to_json(),
+        "model": model | {"parameters": {"beta": 0.5}},
+        "training": section | training,
+        "seed": 0,
+        "images": {"size": None, "channels": None, "letterbox": True},
+        "code": "0",
+        "checkpoints": str(folder / "checkpoints"),
+    }
+    return SimpleNamespace(
+        train_files=sample.files("train"),
+        eval_files=sample.files("eval"),
+        transform_graph_path=sample.transform,
+        custom_config=config,
+        serving_model_dir=str(folder / "model" / "Format-Serving"),
+        model_run_dir=str(folder / "run"),
+    )

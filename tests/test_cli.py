@@ -135,7 +135,7 @@ def test_a_port_in_use_is_told_with_the_option_that_changes_it():
             ports.require("127.0.0.1", {"--port": number})
     assert str(caught.value) == (
         f"port {number} on 127.0.0.1 cannot be used: Address already in use. End what uses it, or choose "
-        f"another: --port {number + 1}."
+        "another with --port."
     )
 
 

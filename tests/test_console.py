@@ -88,11 +88,25 @@ def test_plain_lines_show_brackets_as_they_are():
     assert told([WHOLE[0], Progress("Ingest", "[red]x[/red]", None)])[-1] == "Ingest: [red]x[/red]"
 
 
+def test_plain_progress_is_told_now_and_then():
+    times = iter([0.0, 0.0, 1.0, 4.9, 5.0, 5.0])
+    stream = [WHOLE[0], *(Progress("Ingest", f"{count} examples") for count in (1, 2, 3, 4))]
+    out = Console(file=io.StringIO(), force_terminal=False, width=200)
+    console.follow(iter(stream), out, clock=lambda: next(times))
+    assert out.file.getvalue().splitlines()[1:] == ["Ingest: 1 examples", "Ingest: 4 examples"]
+
+
 def test_on_a_terminal_the_table_is_live():
     out = Console(file=io.StringIO(), width=70, force_terminal=True)
     view = console.follow(iter(WHOLE), out, clock=lambda: 200.0)
     assert view == view_of(WHOLE)
     assert "1 min 23 s" in out.file.getvalue()
+
+
+def test_on_a_terminal_something_moves_before_the_first_event():
+    out = Console(file=io.StringIO(), width=70, force_terminal=True)
+    console.follow(iter(()), out)
+    assert "loading the libraries" in out.file.getvalue()
 
 
 def test_on_a_terminal_a_worker_that_dies_leaves_no_component_running():

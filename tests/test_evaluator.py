@@ -409,7 +409,8 @@ def test_a_code_that_is_not_finite_is_named(tmp_path):
 def test_an_id_that_names_two_examples_is_refused(tmp_path):
     ids = digits()["train"].ids
     assert refusal(write(tmp_path / "twice", changed("train", ids=[ids[1], *ids[1:]]))) == (
-        f"data.id: '{ids[1]}' names more than one example of the split \"train\". Name a column whose values are unique."
+        f"data.id: '{ids[1]}' names more than one example of the split \"train\". "
+        "Name a column whose values are unique."
     )
 
 
@@ -481,7 +482,10 @@ def test_a_file_that_is_not_an_evaluation_is_refused(found, tmp_path):
     path = write_evaluation(found.evaluation, tmp_path)
     written = json.loads(path.read_text())
     remedy = "Evaluate the model again with this version."
-    for change, where in (({"schema": 2}, "schema: Input should be 1"), ({"latent": "wide"}, "latent: Input should be")):
+    for change, where in (
+        ({"schema": 2}, "schema: Input should be 1"),
+        ({"latent": "wide"}, "latent: Input should be"),
+    ):
         path.write_text(json.dumps(written | change))
         with pytest.raises(InputError) as caught:
             read_evaluation(path)

@@ -92,14 +92,14 @@ def test_notes_say_where_an_interval_comes_from(ideal):
     codes, targets = ideal
     few, every = measured("knn", codes, targets, [9, "all"])
     assert few.note == "interval: t over draws; k = 3"
-    assert every.note == "interval: bootstrap over test examples; k = 5"
+    assert every.note == "interval: bootstrap; k = 5"
 
 
 def test_a_probe_that_does_not_converge_says_so(monkeypatch, ideal):
     monkeypatch.setattr(probes, "STEPS", 2)
     codes, targets = ideal
     [found] = measured("linear", codes, targets, ["all"])
-    assert found.note == "interval: bootstrap over test examples; 2 steps, not converged"
+    assert found.note == "interval: bootstrap; 2 steps, not converged"
 
 
 def test_k_nearest_neighbors_equal_a_plain_vote(digits):

@@ -26,6 +26,9 @@ from models.recipes import records
 from models.recipes.builder import check_needs
 from models.terms import KL, NegativeLogLikelihood
 
+# Keras reads its variables by a protocol that NumPy 2 deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 ROOT = Path(__file__).parent.parent
 LATENT = 3
 
@@ -152,7 +155,7 @@ def test_the_network_follows_from_the_data_and_the_choice():
 def test_beta_vae_with_beta_one_is_the_vae():
     model = recipes.build("beta_vae", digits().spec, latent=LATENT, seed=1, beta=1.0)
     assert float(loss_of(model, digits().take(32))) == float(loss_of(built("vae", "digits"), digits().take(32)))
-    assert (str(model), str(built("beta_vae", "digits"))) == ("nll + 1 * kl".replace("1 * ", ""), "nll + 4 * kl")
+    assert (str(model), str(built("beta_vae", "digits"))) == ("nll + kl", "nll + 4 * kl")
 
 
 def test_building_leaves_the_random_state_of_the_process_alone():
@@ -296,6 +299,7 @@ VARIANCES, NOISE = (4.0, 2.0, 1.0, 0.3, 0.1), 0.2
 
 def linear_model(beta: float) -> Autoencoder:
     """Linear encoder, linear decoder, noise of fixed variance: the case with a known optimum."""
+    keras.utils.set_random_seed(0)
     width = len(VARIANCES)
     model = Autoencoder(
         encoder=DiagonalNormal(dense.encoder((width,), hidden=()), latent=width),
@@ -307,47 +311,59 @@ def linear_model(beta: float) -> Autoencoder:
     return model
 
 
+@functools.cache
+def on_linear_data(beta: float) -> tuple[dict[str, float], np.ndarray]:
+    """Metrics of the trained linear model, and its codes' variances."""
+    x, _ = linear_gaussian(VARIANCES)
+    model = linear_model(beta)
+    train(model, x, steps=3000, batch=256, rate=2e-2)
+    return metrics_of(model, {"x": np.tile(x, (10, 1))}), np.var(model.encode(x).mean(), axis=0)
+
+
 @pytest.mark.parametrize(("beta", "active"), [(1.0, 4), (3.0, 3), (8.0, 2)])
 def test_a_linear_beta_vae_fills_the_water_of_rate_distortion_theory(beta, active):
-    x, variances = linear_gaussian(VARIANCES)
-    model = linear_model(beta)
-    reached = train(model, x, steps=1500, batch=256, rate=1e-2)
+    _, variances = linear_gaussian(VARIANCES)
+    reached, code_variances = on_linear_data(beta)
     level = np.minimum(variances, beta * NOISE)
     rate = 0.5 * np.log(variances / level).sum()
     distortion = level.sum() / (2 * NOISE) + len(variances) / 2 * np.log(2 * np.pi * NOISE)
     assert reached["rate"] == pytest.approx(rate, abs=0.1)
     assert reached["distortion"] == pytest.approx(distortion, abs=0.1)
-    assert np.sum(np.var(model.encode(x).mean(), axis=0) > 0.01) == active
+    assert np.sum(code_variances > 0.01) == active
 
 
 def test_a_linear_vae_reaches_the_exact_likelihood_of_probabilistic_pca():
     x, variances = linear_gaussian(VARIANCES)
-    reached = train(linear_model(1.0), x, steps=1500, batch=256, rate=1e-2)
-    covariance = np.diag(np.maximum(variances, NOISE))
     basis = np.linalg.eigh(x.T @ x / len(x))[1][:, ::-1]
+    covariance = np.diag(np.maximum(variances, NOISE))
     exact = stats.multivariate_normal(np.zeros(len(VARIANCES)), covariance).logpdf(x @ basis).mean()
-    assert reached["elbo"] == pytest.approx(exact, abs=0.05)
+    assert on_linear_data(1.0)[0]["elbo"] == pytest.approx(exact, abs=0.05)
 
 
-@functools.cache
-def on_digits(beta: float) -> dict[str, float]:
-    """Rate, distortion and active units of a beta-VAE on the training digits after a short training."""
+def on_digits(beta: float, *, steps: int, rate: float) -> tuple[dict[str, float], int]:
+    """Metrics and active units of a beta-VAE 64-128-8 on the training digits."""
+    keras.utils.set_random_seed(0)
     x = digits().batch["x"][500:]
-    model = recipes.build("beta_vae", digits().spec, latent=8, seed=1, beta=beta)
-    reached = train(model, x, steps=1500, batch=100, rate=2e-3)
-    return {**reached, "active": int(np.sum(np.var(model.encode(x).mean(), axis=0) > 0.01))}
+    model = Autoencoder(
+        encoder=DiagonalNormal(dense.encoder((8, 8, 1), hidden=(128,)), latent=8),
+        prior=StandardNormal(8),
+        decoder=Bernoulli(dense.decoder((8, 8, 1), hidden=(128,))),
+        terms=[NegativeLogLikelihood(), KL(weight=beta)],
+    )
+    model.build({"x": (None, 8, 8, 1)})
+    return train(model, x, steps=steps, rate=rate), int(np.sum(np.var(model.encode(x).mean(), axis=0) > 0.01))
 
 
 def test_beta_trades_distortion_for_rate_on_digits():
-    sweep = [on_digits(beta) for beta in (0.5, 1.0, 2.0, 4.0)]
+    sweep = [on_digits(beta, steps=700, rate=3e-3)[0] for beta in (0.0, 0.5, 1.0, 2.0, 4.0)]
     assert np.all(np.diff([point["rate"] for point in sweep]) < 0)
     assert np.all(np.diff([point["distortion"] for point in sweep]) > 0)
-    assert np.all(np.diff([point["active"] for point in sweep]) <= 0)
+    assert sweep[0]["rate"] > 15.0
     assert sweep[-1]["rate"] < 0.2
 
 
 def test_a_vae_on_digits_reaches_its_lower_bound():
-    point = on_digits(1.0)
-    assert -point["elbo"] <= 24.8
-    assert 2.5 <= point["rate"] <= 5.0
-    assert point["active"] >= 5
+    reached, active = on_digits(1.0, steps=3000, rate=1e-3)
+    assert -reached["elbo"] <= 24.8
+    assert 2.5 <= reached["rate"] <= 5.0
+    assert active >= 5

@@ -136,6 +136,11 @@ def test_the_source_has_its_factors_and_no_label_unless_asked():
     assert spec.shape == (64, 64, 1)
 
 
+def test_a_trained_model_sets_the_size():
+    spec = source(sprites={"size": 24}).describe().spec
+    assert open_source(Data(source="sprites"), expected=spec).describe().spec == spec
+
+
 @pytest.mark.parametrize(("factor", "classes"), [("shape", {"square", "ellipse", "heart"}), ("scale", set("012345"))])
 def test_a_factor_can_be_the_label(factor, classes):
     labelled = source(label=factor, sprites={"count": 200, "size": 16})

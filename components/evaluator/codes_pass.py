@@ -85,7 +85,7 @@ def _metrics(found: _Accumulators, seed: int) -> tuple[Metric, ...]:
             split=found.split,
             count=count,
             seeds=1,
-            note="interval: bootstrap over examples",
+            note="interval: bootstrap",
         )
         for name, mean in found.means.items()
     ]

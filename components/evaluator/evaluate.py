@@ -4,6 +4,7 @@ import dataclasses
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
@@ -66,20 +67,16 @@ def evaluate(request: Request) -> Evaluated:
     omitted = omissions(labelled, settings)
     check_measured(settings.bless, omitted)
     progress.info("reading the codes", extra={"fraction": 0.0})
-    codes = pass_over(root, TEST, seed=request.seed)
     # Many small fits: threads inside each one cost more than they give, twenty times more on a busy machine.
     with threadpool_limits(1):
+        codes = pass_over(root, TEST, seed=request.seed)
         probing = _probing(request, labelled, head.latent)
         last = _last_blessed(request, labelled, counts[TEST])
     metrics = (*codes.metrics, *probing.metrics)
     bounds = judge(settings.bless, metrics, last)
     evaluation = Evaluation(
         schema=VERSION,
-        space=head.space,
-        recipe=head.recipe,
-        parameters=head.parameters,
-        objective=head.objective,
-        latent=head.latent,
+        **_model(head),
         data=_data(request.data, head, counts, labelled),
         metrics=metrics,
         bounds=bounds,
@@ -98,6 +95,11 @@ def _probing(request: Request, labelled: Labelled | Unlabelled, latent: int) -> 
     if isinstance(labelled, Unlabelled):
         return Probing(metrics=(), widths={})
     return probe_all(request.embeddings, labelled, request.settings, latent=latent, seed=request.seed)
+
+
+def _model(head: rows.Header) -> dict[str, Any]:
+    names = ("space", "recipe", "parameters", "objective", "latent")
+    return {name: getattr(head, name) for name in names}
 
 
 def _data(name: str, head: rows.Header, counts: dict[str, int], labelled: Labelled | Unlabelled) -> DataFacts:

@@ -101,7 +101,7 @@ def _with_all_labels(probe: Probe, codes: Codes, targets: Targets, *, seed: int)
         value=correct.value,
         interval=correct.interval(np.random.default_rng(seed)),
         seeds=1,
-        note=_note("bootstrap over test examples", [reading]),
+        note=_note("bootstrap", [reading]),
     )
 
 

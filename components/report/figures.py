@@ -23,8 +23,8 @@ def label_efficiency(evaluation: Evaluation, kind: str) -> Figure | None:
     budgets = [metric.name.rsplit("/", 1)[1] for metric in curves["encoder"]]
     if not budgets:
         return None
-    # The last one drawn lies on top: the encoder.
-    traces = [_line(name, curves[name], shift=(place - 1.5) * 0.05) for place, name in enumerate(REPRESENTATIONS)][::-1]
+    traces = [_line(name, curves[name], shift=(place - 1.5) * 0.035) for place, name in enumerate(REPRESENTATIONS)]
+    traces.reverse()  # The last one drawn lies on top: the encoder.
     ticks = {"tickvals": list(range(len(budgets))), "ticktext": [_tick(evaluation, budget) for budget in budgets]}
     look = layout(x="labels", y="accuracy", xaxis={**ticks, "range": [-0.3, len(budgets) - 0.7]})
     if evaluation.data.majority is not None:

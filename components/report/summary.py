@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from components.evaluator.schema import REPRESENTATIONS, BoundRecord, Evaluation, Metric, find, largest_probe
-from components.evaluator.wording import PROBES, WORDS, heading, number, value_in_words
+from components.evaluator.wording import PROBES, WORDS, heading, number
 
 HEADLINE = ("rate", "distortion", "elbo", "active_units")
 
@@ -23,7 +23,8 @@ class Row:
 
     Args:
         name: the metric in words.
-        value: its value with its unit.
+        value: its value.
+        unit: what follows the value, as "nats" or "of 10"; "" for accuracies.
         interval: its 95 % interval, "" without one.
         best: whether the encoder is at least as good as every baseline; False without baselines.
         rivals: the baselines' values, empty where the metric has none.
@@ -31,6 +32,7 @@ class Row:
 
     name: str
     value: str
+    unit: str
     interval: str
     best: bool
     rivals: tuple[Rival, ...]
@@ -69,8 +71,12 @@ def bounds_by_weight(evaluation: Evaluation) -> list[BoundRecord]:
 def console_summary(evaluation: Evaluation) -> list[str]:
     """Returns the end-of-run text: the few numbers in columns, the verdict, and a line per bound."""
     rows = summary_rows(evaluation)
-    names, values = (max(len(text) for text in texts) for texts in ([r.name for r in rows], [r.value for r in rows]))
-    lines = [_line(row, names, values).rstrip() for row in rows]
+    cells = [(row.name, row.value, row.unit, row.interval, _beside(row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [
+        f"{name:<{widths[0]}}  {value:>{widths[1]}} {unit:<{widths[2]}}  {interval:<{widths[3]}}  {beside}".rstrip()
+        for name, value, unit, interval, beside in cells
+    ]
     bounds = [f"  {'met' if bound.ok else 'not met'}: {bound.reason}" for bound in bounds_by_weight(evaluation)]
     return [*lines, verdict(evaluation), *bounds]
 
@@ -79,20 +85,20 @@ def _row(evaluation: Evaluation, metric: Metric) -> Row:
     baselines = [find(evaluation.metrics, metric.name, name) for name in REPRESENTATIONS if name != "encoder"]
     others = [other for other in baselines if other]
     top = max([metric.value, *(other.value for other in others)])
-    value = value_in_words(metric)
-    if metric.name == "active_units":
-        value = f"{value} of {evaluation.latent}"
+    units = {"nats": "nats", "count": f"of {evaluation.latent}", "accuracy": ""}
     return Row(
         name=heading(metric.name),
-        value=value,
+        value=number(metric.value, metric.unit),
+        unit=units[metric.unit],
         interval=interval_in_words(metric),
         best=bool(others) and metric.value == top,
         rivals=tuple(Rival(WORDS[o.representation], number(o.value, o.unit), o.value == top) for o in others),
     )
 
 
-def _line(row: Row, names: int, values: int) -> str:
+def _beside(row: Row) -> str:
+    """Returns the baselines' values in a line, the best one marked."""
+    if not row.rivals:
+        return ""
     rivals = ", ".join(f"{rival.name} {rival.value}{' (best)' if rival.best else ''}" for rival in row.rivals)
-    mark = " (best)" if row.best else ""
-    interval = f"({row.interval})" if row.interval else ""
-    return f"{row.name:<{names}}  {row.value:>{values}}{mark}  {interval}" + (f"  beside {rivals}" if rivals else "")
+    return f"{'best, ' if row.best else ''}beside {rivals}"

@@ -28,7 +28,7 @@ def raw_features(spec: FeatureSpec, *, roles: bool) -> dict[str, tf.io.FixedLenF
     features = {}
     if roles:
         features = {key: text for key in (spec.id, spec.label, spec.sensitive) if key}
-        features |= {key: factor for key in spec.factors}
+        features |= dict.fromkeys(spec.factors, factor)
     if spec.kind == "image":
         return features | {IMAGE: tf.io.FixedLenFeature([], tf.string)}
     if spec.kind == "vector":

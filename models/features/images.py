@@ -32,11 +32,7 @@ def decode_image(contents: tf.Tensor, spec: FeatureSpec, letterbox: bool) -> tf.
     height, width, channels = spec.shape
     image = tf.io.decode_image(contents, channels=0, expand_animations=False)
     image.set_shape([None, None, None])  # [rows, columns, 1 to 4]
-    if letterbox:
-        image = tf.image.resize_with_pad(image, height, width, antialias=True)
-    else:
-        image = tf.image.resize(image, (height, width), antialias=True)
-    image = _to_channels(tf.cast(image, tf.float32), channels)
+    image = _to_channels(_fit(image, height=height, width=width, letterbox=letterbox), channels)
     levels = tf.clip_by_value(tf.round(image), 0, 255)
     scaled = levels / 255 if spec.dtype == "float32" else tf.cast(levels, tf.uint8)
     return tf.ensure_shape(scaled, spec.shape)
@@ -55,6 +51,16 @@ def decode_images(contents: tf.Tensor, spec: FeatureSpec, letterbox: bool) -> tf
     """
     signature = tf.TensorSpec(spec.shape, tf.as_dtype(spec.dtype))
     return tf.map_fn(lambda file: decode_image(file, spec, letterbox), contents, fn_output_signature=signature)
+
+
+def _fit(image: tf.Tensor, *, height: int, width: int, letterbox: bool) -> tf.Tensor:
+    def resize() -> tf.Tensor:
+        if letterbox:
+            return tf.image.resize_with_pad(image, height, width, antialias=True)
+        return tf.image.resize(image, (height, width), antialias=True)
+
+    same = tf.reduce_all(tf.shape(image)[:2] == (height, width))
+    return tf.cond(same, lambda: tf.cast(image, tf.float32), resize)  # the filter would change nothing, slowly
 
 
 def _to_channels(image: tf.Tensor, channels: int) -> tf.Tensor:

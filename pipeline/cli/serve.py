@@ -37,8 +37,11 @@ def command(run: str | None, path: Path | None, output: Path, host: str, **flags
 def _serve(folder: Path, *, host: str, name: str | None, port: int, rest_port: int) -> None:
     import logging
 
+    from pipeline.quiet import native_noise
     from serving.server import Options, serve
 
+    with native_noise():
+        import tensorflow  # noqa: F401  (here, where what it says of the machine is kept from the terminal)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     ports = {"port": port, "rest_api_port": rest_port}
     model = {"model_name": name or folder.name, "model_base_path": folder}

@@ -17,6 +17,7 @@ def to_example(record: Record, spec: FeatureSpec) -> tf.train.Example:
         spec: the source's spec.
 
     Example:
+        >>> import numpy as np
         >>> spec = FeatureSpec("vector", (2,))
         >>> to_example({"vector": np.zeros(2), "id": "7"}, spec).features.feature["id"].bytes_list.value
         [b'7']

@@ -28,7 +28,8 @@ SPLITS = ("train", "eval", "test")
 @beam.typehints.with_output_types(tf.train.Example)
 def _examples(pipeline: beam.Pipeline, exec_properties: dict[str, Any], split_pattern: str) -> beam.PCollection:
     del exec_properties
-    return pipeline | "ReadProtos" >> ReadProtos(_source_of(split_pattern))
+    query = json.loads(split_pattern)
+    return pipeline | "ReadProtos" >> ReadProtos(_source_of(query), total=query["count"])
 
 
 class Executor(BaseExampleGenExecutor):
@@ -98,13 +99,13 @@ def _query(source: Source) -> str:
         "kind": source.kind,
         "seed": source.seed if source.seeded else 0,
         "spec": source.spec.to_json(),
+        "count": source.describe().count,
         "fingerprint": source.describe().fingerprint,
         "code": code.version("pipeline.ingestion", "models.features"),
     }
     return json.dumps(parts, sort_keys=True)
 
 
-def _source_of(query: str) -> Source:
-    parts = json.loads(query)
-    data = Data(**parts["data"] | {"kind": parts["kind"]})
-    return open_source(data, seed=parts["seed"], expected=FeatureSpec.from_json(parts["spec"]))
+def _source_of(query: dict[str, Any]) -> Source:
+    data = Data(**query["data"] | {"kind": query["kind"]})
+    return open_source(data, seed=query["seed"], expected=FeatureSpec.from_json(query["spec"]))

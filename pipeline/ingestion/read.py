@@ -22,9 +22,9 @@ SECONDS = 2.0
 class ReadShard(beam.DoFn):
     """Reads the shards of one described source, and says now and then how far it has come."""
 
-    def __init__(self, source: Source):
+    def __init__(self, source: Source, total: int | None):
         self._source = source
-        self._total = source.describe().count
+        self._total = total
         self._done = 0
         self._said = 0.0
 
@@ -57,12 +57,13 @@ class ReadProtos(beam.PTransform):
 
     Args:
         source: it is described here, before the pipeline runs.
+        total: number of its examples, where that is known better than its description says.
     """
 
-    def __init__(self, source: Source):
+    def __init__(self, source: Source, *, total: int | None = None):
         super().__init__()
-        source.describe()
         self._source = source
+        self._total = source.describe().count or total
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
         """Spreads the shards over the workers and reads them."""
@@ -70,7 +71,7 @@ class ReadProtos(beam.PTransform):
             pipeline
             | "Shards" >> beam.Create(self._source.shards())
             | "Spread" >> beam.Reshuffle()
-            | "Read" >> beam.ParDo(ReadShard(self._source))
+            | "Read" >> beam.ParDo(ReadShard(self._source, self._total))
         )
 
 

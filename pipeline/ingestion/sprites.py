@@ -133,7 +133,8 @@ class Sprites(Source):
         count = self.data.sprites.count or COUNT
         if count > COUNT:
             raise InputError(f"data.sprites.count: there are only {COUNT:,} sprites. Received: {count:,}.")
-        size = self.data.sprites.size
+        model = self.expected
+        size = model.shape[0] if model and model.kind == "image" else self.data.sprites.size
         spec = FeatureSpec(
             "image",
             (size, size, 1),

@@ -104,6 +104,8 @@ def _csv_names(path: Path) -> list[str]:
     try:
         rows = _csv_rows(path)
         header = next(rows, (0, []))[1]
+        if not header:
+            raise InputError(f"{path.name}: the file is empty. It needs a line of column names and rows.")
         if next(rows, None) is None:
             raise InputError(f"{path.name}: the table has no rows. It needs a line of column names and rows.")
     except (UnicodeDecodeError, OSError, csv.Error) as error:
@@ -132,8 +134,10 @@ def _ragged(path: Path, width: int) -> InputError | None:
     try:
         for line, cells in _csv_rows(path):
             if len(cells) != width:
+                amount = "few" if len(cells) < width else "many"
                 return InputError(
-                    f"{path.name}: line {line} has {len(cells)} cells, but the header has {width}. Correct the line."
+                    f"{path.name}: line {line} has too {amount} cells: {len(cells)}, where the header has {width}. "
+                    "Correct the line."
                 )
     except (UnicodeDecodeError, OSError, csv.Error):
         return None  # the caller's error says more

@@ -1,0 +1,315 @@
+"""The report and the console text: the numbers of the evaluation, self-contained, for any reader."""
+
+import dataclasses
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from components.evaluator.sample import Sample
+from components.evaluator.schema import BoundRecord, DataFacts, Evaluation, Metric, Omission
+from components.evaluator.settings import Settings
+from components.evaluator.wording import beside, heading, in_words, number
+from components.report import embedding_map, figures
+from components.report.html import render
+from components.report.summary import console_summary, verdict
+
+HOSTILE = '<script>alert("1")</script>'
+CHROMIUM = shutil.which("chromium")
+
+
+def accuracy(name: str, of: str, value: float) -> Metric:
+    return Metric(
+        name, of, value, "accuracy", (value - 0.0123, value + 0.0123), "test", 180, 5, "interval: t over draws"
+    )
+
+
+@pytest.fixture(scope="module")
+def evaluation() -> Evaluation:
+    nats = [
+        Metric(name, "encoder", value, "nats", (value - 0.31, value + 0.29), "test", 180, 1, "interval: bootstrap")
+        for name, value in (("rate", 14.204), ("distortion", 1018.456), ("elbo", -1032.66))
+    ]
+    values = {"encoder": 0.9123, "pca": 0.9012, "random": 0.8034, "raw": 0.9567}
+    probes = [
+        accuracy(f"probe/{kind}/{budget}", of, value - gap)
+        for kind in ("linear", "knn")
+        for budget, gap in (("10", 0.3), ("1000", 0.05), ("all", 0.0))
+        for of, value in values.items()
+    ]
+    return Evaluation(
+        schema=1,
+        space="beta_vae-10-0123456789ab",
+        recipe="beta_vae",
+        parameters={"beta": 4.0},
+        objective="nll + 4 * kl",
+        latent=10,
+        data=DataFacts(
+            name="folder/<i>digits",
+            kind="image",
+            counts={"train": 1437, "eval": 180, "test": 180},
+            shape=(8, 8, 1),
+            label="digit",
+            classes=10,
+            majority=0.1234,
+            probed={"train": 1437, "test": 180},
+        ),
+        metrics=(*nats, Metric("active_units", "encoder", 8, "count", None, "test", 180, 1, "of 10"), *probes),
+        bounds=(
+            BoundRecord("rate", "max", 20, 14.2, None, ok=True, reason="rate is 14.20, at or below the maximum 20"),
+            BoundRecord("elbo", "min", 0, -1032.66, None, ok=False, reason="elbo is -1,032.66, below the minimum 0"),
+        ),
+        blessed=False,
+        omitted=(Omission("probe/linear/10000", "only 1,437 labelled training examples"),),
+        warnings=("2 of 10 units are not active.",),
+        widths={"encoder": 10, "pca": 10, "random": 10, "raw": 64},
+        settings=Settings(),
+        code="0.1.0",
+    )
+
+
+@pytest.fixture(scope="module")
+def shown() -> Sample:
+    rng = np.random.default_rng(0)
+    codes = rng.normal(size=(180, 10)).astype(np.float32)
+    labels = [str(row % 8) for row in range(178)] + [HOSTILE, ""]
+    rates = np.array([1.5] * 8 + [0.001] * 2)
+    variance = np.array([0.9] * 8 + [1e-4] * 2)
+    return Sample("test", 180, codes, rng.gamma(9, size=180), rng.gamma(20, size=180), labels, variance, rates)
+
+
+@pytest.fixture(scope="module")
+def page(evaluation, shown) -> str:
+    return render(evaluation, shown)
+
+
+class Reader(HTMLParser):
+    """Collects a page's text, its elements, and the content of its scripts and styles."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.raw: dict[str, list[str]] = {"script": [], "style": []}
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag in self.raw:
+            self.raw[tag].append("")
+
+    def handle_data(self, data):
+        if self.cdata_elem:
+            self.raw[self.cdata_elem][-1] += data
+        else:
+            self.text.append(data)
+
+    @property
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).split())
+
+
+@pytest.fixture(scope="module")
+def read(page) -> Reader:
+    return Reader(page)
+
+
+def test_the_page_has_every_number_of_the_evaluation(evaluation, read):
+    values = [element["value"] for tag, element in read.elements if tag == "data"]
+    assert values == [str(metric.value) for metric in evaluation.metrics]
+    for metric in evaluation.metrics:
+        low, high = (number(end, metric.unit) for end in metric.interval or (0, 0))
+        assert number(metric.value, metric.unit) in read.words
+        assert metric.interval is None or f"{low} to {high}" in read.words
+        assert heading(metric.name) in read.words
+    for part in ("1,437 train, 180 eval, 180 test", "nll + 4 * kl", "beta 4.0", "0.123", "8 x 8 x 1", "64 values"):
+        assert part in read.words
+
+
+def test_the_verdict_comes_first_with_a_line_per_bound(evaluation, read):
+    for line in (*(bound.reason for bound in evaluation.bounds), *evaluation.warnings):
+        assert line in read.words
+    assert read.words.index("Refused: 1 of 2 bounds not met.") < read.words.index("elbo is -1,032.66")
+    assert read.words.index("elbo is -1,032.66") < read.words.index("rate is 14.20")
+    assert "Not measured: linear probe, 10,000 labels. Reason: only 1,437 labelled training examples." in read.words
+
+
+def test_the_page_loads_nothing(read):
+    for tag, element in read.elements:
+        assert not {"src", "href", "srcset", "action", "poster"} & set(element)
+        assert tag not in {"link", "iframe", "img", "object", "embed"}
+    assert not re.search(r"url\(|@import|https?:", "".join(read.raw["style"]))
+    policy = next(e["content"] for _, e in read.elements if e.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none';")
+    assert "http" not in policy
+
+
+def test_the_page_has_plotly_once_and_stays_bounded(page, read):
+    assert sum(len(script) > 1_000_000 for script in read.raw["script"]) == 1
+    assert len(page) < 6_000_000
+
+
+def test_every_plot_has_a_name_and_a_figure(read):
+    plots = {e["id"]: e for _, e in read.elements if "plot" in (e.get("class") or "").split()}
+    assert all(len(e["aria-label"]) > 20 and e["role"] == "img" for e in plots.values())
+    drawn = json.loads(read.raw["script"][0])
+    assert {f"plot-{name}" for name in drawn} == set(plots)
+    assert set(drawn) == {"linear", "knn", "rate", "distortion", "plane", "dimensions", "map"}
+
+
+def test_every_color_is_defined_for_light_and_dark(page, read):
+    [style] = read.raw["style"]
+    light, dark = style.split("prefers-color-scheme: dark")[:2]
+    colors = set(re.findall(r"var\(--([a-z0-9-]+)\)", read.raw["script"][0])) - {"type"}
+    assert {"encoder", "ink", "class-0", "class-9"} <= colors | {"class-9"}
+    for color in colors:
+        assert f"--{color}: #" in light
+        assert f"--{color}: #" in dark
+
+
+def test_figures_are_valid_plotly(read):
+    graph_objects = pytest.importorskip("plotly.graph_objects")
+    for figure in json.loads(re.sub(r"var\(--[a-z0-9-]+\)", "#123456", read.raw["script"][0])).values():
+        graph_objects.Figure(figure)
+
+
+def test_text_from_the_data_is_never_markup(page, read):
+    assert HOSTILE not in page
+    assert "<i>" not in page.split("<script", 1)[0]
+    assert "<i>digits, encoded by beta_vae" in read.words
+    assert sum(tag == "script" for tag, _ in read.elements) == 3
+    names = [trace["name"] for trace in json.loads(read.raw["script"][0])["map"]["data"]]
+    # Plotly shows entities as what they stand for.
+    assert names == ["0", "1", "2", "3", "4", "5", "6", "7", "no label", "&lt;script&gt;alert(&quot;1&quot;)&lt;/scr…"]
+
+
+def test_label_efficiency_shows_accuracies_with_intervals(evaluation):
+    figure = figures.label_efficiency(evaluation, "linear")
+    *_, encoder = figure["data"]
+    assert encoder["name"] == "encoder"
+    assert encoder["y"] == [0.6123, 0.8623, 0.9123]
+    assert encoder["error_y"]["array"] == pytest.approx([0.0123] * 3)
+    assert figure["layout"]["xaxis"]["ticktext"] == ["10", "1,000", "all 1,437"]
+    assert figure["layout"]["shapes"][0]["y0"] == 0.1234
+
+
+def test_histograms_count_every_example():
+    values = np.concatenate([np.random.default_rng(0).normal(size=1000), [1e6]])
+    [bars] = figures.histogram(values, name="rate")["data"]
+    assert sum(bars["y"]) == 1001
+    assert len(bars["y"]) <= figures.MOST_BINS
+    [single] = figures.histogram(np.zeros(3), name="rate")["data"]
+    assert sum(single["y"]) == 3
+
+
+def test_dimensions_fall_back_to_the_variance(shown):
+    assert figures.dimensions(shown)["layout"]["yaxis"]["title"]["text"] == "rate, nats"
+    plain = figures.dimensions(dataclasses.replace(shown, rates=None))
+    assert plain["layout"]["yaxis"]["title"]["text"] == "variance"
+    assert plain["data"][0]["marker"]["color"] == ["var(--encoder)"] * 8 + ["var(--random)"] * 2
+
+
+def test_the_map_is_a_projection_that_keeps_two_dimensions_whole(shown):
+    codes = np.zeros((50, 5))
+    codes[:, [1, 3]] = np.random.default_rng(0).normal(size=(50, 2))
+    figure, share = embedding_map.embedding_map(dataclasses.replace(shown, codes=codes, labels=None))
+    [points] = figure["data"]
+    placed = np.column_stack([points["x"], points["y"]])
+    assert share == pytest.approx(1)
+    gaps = np.linalg.norm(placed[:, None] - placed, axis=-1)
+    np.testing.assert_allclose(gaps, np.linalg.norm(codes[:, None] - codes, axis=-1), atol=1e-3)
+
+
+@pytest.mark.parametrize("codes", [np.zeros((4, 3)), np.ones((1, 3)), np.arange(4.0)[:, None]])
+def test_the_map_stands_constant_single_and_narrow_codes(codes, shown):
+    figure, share = embedding_map.embedding_map(dataclasses.replace(shown, codes=codes, labels=["a"] * len(codes)))
+    assert len(figure["data"][0]["x"]) == len(codes)
+    assert share == pytest.approx(1)
+
+
+def test_rare_labels_share_one_color(shown):
+    labels = [str(row % 9) for row in range(171)] + ["p"] * 5 + ["q"] * 4
+    figure, _ = embedding_map.embedding_map(dataclasses.replace(shown, labels=labels))
+    assert [trace["name"] for trace in figure["data"]] == [*"012345678", "other"]
+    assert len(figure["data"][-1]["x"]) == 9
+
+
+def test_a_sample_says_that_it_is_one(evaluation, shown):
+    read = Reader(render(evaluation, dataclasses.replace(shown, total=12_345)))
+    assert "a sample of 180 of 12,345 test examples" in read.words
+
+
+def test_without_labels_there_are_no_curves(evaluation, shown):
+    data = DataFacts("mine", "vector", {"train": 1000, "eval": 100, "test": 180})
+    plain = dataclasses.replace(evaluation, metrics=evaluation.metrics[:4], data=data, bounds=(), blessed=True)
+    read = Reader(render(plain, dataclasses.replace(shown, labels=None)))
+    assert set(json.loads(read.raw["script"][0])) == {"rate", "distortion", "plane", "dimensions", "map"}
+    assert "Blessed: no bounds configured." in read.words
+    assert "few labels" not in read.words
+
+
+def test_the_console_says_what_the_report_says(evaluation, read):
+    lines = console_summary(evaluation)
+    assert lines == [
+        "Rate                          14.20 nats   13.89 to 14.49",
+        "Distortion                 1,018.46 nats   1,018.15 to 1,018.75",
+        "ELBO                      -1,032.66 nats   -1,032.97 to -1,032.37",
+        "Active units                      8 of 10",
+        "Linear probe, all labels      0.912        0.900 to 0.925        "
+        "  beside PCA 0.901, random encoder 0.803, raw features 0.957 (best)",
+        "k-NN, all labels              0.912        0.900 to 0.925        "
+        "  beside PCA 0.901, random encoder 0.803, raw features 0.957 (best)",
+        "Refused: 1 of 2 bounds not met.",
+        "  not met: elbo is -1,032.66, below the minimum 0",
+        "  met: rate is 14.20, at or below the maximum 20",
+    ]
+    for part in ("14.20", "13.89 to 14.49", "PCA 0.901", "raw features 0.957, best", lines[6]):
+        assert part in read.words
+
+
+def test_the_best_encoder_is_said_to_be_best(evaluation):
+    metrics = tuple(m for m in evaluation.metrics if m.representation != "raw")
+    lines = console_summary(dataclasses.replace(evaluation, metrics=metrics))
+    assert lines[4].endswith("  best, beside PCA 0.901, random encoder 0.803")
+
+
+@pytest.mark.parametrize(
+    ("oks", "sentence"),
+    [
+        ([], "Blessed: no bounds configured."),
+        ([True], "Blessed: the bound is met."),
+        ([True, True], "Blessed: all 2 bounds are met."),
+        ([False], "Refused: 1 of 1 bound not met."),
+        ([False, True, False], "Refused: 2 of 3 bounds not met."),
+    ],
+)
+def test_the_verdict_is_one_sentence(evaluation, oks, sentence):
+    bounds = tuple(dataclasses.replace(evaluation.bounds[0], ok=ok) for ok in oks)
+    assert verdict(dataclasses.replace(evaluation, bounds=bounds, blessed=all(oks))) == sentence
+
+
+def test_metrics_have_words_and_numbers_a_precision():
+    assert in_words("probe/knn/1000") == "k-NN, 1,000 labels"
+    assert [heading(name) for name in ("elbo", "active_units", "probe/linear/all", "probe/knn/10")] == [
+        *("ELBO", "Active units", "Linear probe, all labels", "k-NN, 10 labels")
+    ]
+    assert [number(1234.567, unit) for unit in ("nats", "accuracy", "count")] == ["1,234.57", "1,234.567", "1,235"]
+    assert beside(0.89996, 0.9, "accuracy") == "0.89996"
+    assert beside(0.9, 0.9, "accuracy") == "0.900"
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+def test_a_browser_draws_every_plot(page, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(page)
+    flags = [
+        *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+        *("--disable-background-networking", "--disable-component-update", f"--user-data-dir={tmp_path / 'profile'}"),
+        *("--virtual-time-budget=5000", "--window-size=820,2000", "--dump-dom"),
+    ]
+    done = subprocess.run([CHROMIUM, *flags, path.as_uri()], capture_output=True, text=True, timeout=60, check=True)
+    assert len(re.findall(r'id="plot-[a-z]+" class="[^"]*js-plotly-plot', done.stdout)) == 7
