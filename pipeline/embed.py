@@ -1,7 +1,6 @@
 """Batch embedding: any supported input through a served encoder, streamed on Beam."""
 
 import functools
-import json
 import shutil
 import uuid
 from pathlib import Path
@@ -14,8 +13,8 @@ from components.embedder.encoder import Encoder, read_metadata
 from components.embedder.transforms import WriteTable
 from components.pusher.versions import versions
 from models.errors import InputError
-from models.features.spec import FeatureSpec
-from pipeline.config import Columns, Data, Images
+from pipeline.config import Data, Images
+from pipeline.failures import reason
 from pipeline.ingestion.read import ReadExamples
 
 
@@ -38,13 +37,8 @@ def matching_data(source: str, record: dict) -> Data:
         source: a path or a built-in name.
         record: the encoder's `metaprior.json`.
     """
-    spec = FeatureSpec.from_json(json.dumps(record["spec"]))
-    columns = Columns(numeric=tuple(c.name for c in spec.numeric), categorical=tuple(c.name for c in spec.categorical))
-    images = Images(**(record["images"] or {}))
-    if spec.kind == "image":
-        height, width, channels = spec.shape
-        images = images.model_copy(update={"size": (height, width), "channels": channels})
-    return Data(source=source, images=images, columns=columns)
+    images = Images(**record["images"]) if record["images"] else Images()
+    return Data(source=source, images=images)
 
 
 def embed_file(source: str, output: Path, *, serving: Path, beam_args: tuple[str, ...], seed: int = 0) -> int:
@@ -79,9 +73,17 @@ def embed_file(source: str, output: Path, *, serving: Path, beam_args: tuple[str
 
 def _run(data: Data, folder: Path, *, version: Path, beam_args: tuple[str, ...], seed: int) -> None:
     load = functools.partial(Encoder, str(version), score=False)
-    write = WriteTable(load, schema=load().schema, prefix=str(folder / "part"))
-    with beam.Pipeline(options=PipelineOptions(list(beam_args))) as pipeline:
-        _ = pipeline | "Read" >> ReadExamples(data, seed=seed) | "Encode" >> write
+    encoder = load()
+    read = ReadExamples(data, seed=seed, expected=encoder.spec)
+    write = WriteTable(load, schema=encoder.schema, prefix=str(folder / "part"))
+    try:
+        with beam.Pipeline(options=PipelineOptions(list(beam_args))) as pipeline:
+            _ = pipeline | "Read" >> read | "Encode" >> write
+    except RuntimeError as error:  # as which Beam raises whatever a worker raised
+        line, at_fault = reason(error)
+        if at_fault:
+            raise InputError(line) from error
+        raise
 
 
 def _join(folder: Path, output: Path) -> int:

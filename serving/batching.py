@@ -1,7 +1,8 @@
 """Greedy batching: whatever arrived while the model was busy forms the next batch.
 
-One thread runs everything. It waits for no timer: a lone request runs at once, and under load the batches
-grow by themselves to what the model can take.
+One thread runs the batches. It waits for no timer: a lone request runs at once, and under load the batches
+grow by themselves to what the model can take. A caller with a thread of its own that finds the model free
+runs its request there, and saves the way to the batching thread and back.
 """
 
 import threading
@@ -53,6 +54,7 @@ class Batcher:
         self._waiting = 0
         self._closed = False
         self._listeners: list[Callable[[], None]] = []
+        self._model = threading.Lock()  # held by who runs
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._loop, name="batching", daemon=True)
         self._thread.start()
@@ -85,6 +87,31 @@ class Batcher:
             self._changed.notify()
         return job.future
 
+    def run(self, servable: Servable, signature: Signature, inputs: Arrays, deadline: float) -> Arrays:
+        """Returns the outputs of a request, run on the calling thread or with the next batch.
+
+        Args:
+            servable: a servable the caller holds.
+            signature: one of its signatures.
+            inputs: an array for each input, of a checked shape.
+            deadline: `time.monotonic()` after which the caller waits no more.
+
+        Raises:
+            ServingError: the run's own, UNAVAILABLE as of `submit`, DEADLINE_EXCEEDED.
+        """
+        if (self._rows(signature, inputs) or 0) <= self._max_rows and self._claim():
+            try:
+                return servable.run(signature, inputs)
+            finally:
+                self._model.release()
+        future = self.submit(servable, signature, inputs, deadline)
+        try:
+            return future.result(max(deadline - time.monotonic(), 0.0))
+        except TimeoutError:
+            # If it has not begun it never will; if it has, the batching thread keeps the servable open.
+            future.cancel()
+            raise _late() from None
+
     def after_batch(self, listener: Callable[[], None]) -> None:
         """Has the batching thread call `listener` each time it has set the futures of a batch."""
         self._listeners.append(listener)
@@ -100,27 +127,30 @@ class Batcher:
         sizes = {len(array) if array.ndim else -1 for array in inputs.values()}
         return sizes.pop() if len(sizes) == 1 and self._together and signature.batch_major else None
 
+    def _claim(self) -> bool:
+        """Whether the calling thread now holds the model: nothing runs and nobody waits."""
+        with self._changed:
+            return not self._groups and not self._closed and self._model.acquire(blocking=False)
+
     def _loop(self) -> None:
-        while self._answer(self._next()):
-            pass
+        while self._wait():
+            # The batch is taken once the model is free: until then it may grow.
+            with self._model:
+                self._answer(self._take())
+            for listener in self._listeners:
+                listener()
 
-    def _answer(self, batch: list[Job]) -> bool:
-        live = [job for job in batch if _start(job)]
-        if len(live) < 2 or not _answer_together(live):
-            for job in live:
-                self._answer_alone(job)
-        for listener in self._listeners:
-            listener()
-        return bool(batch)
-
-    def _next(self) -> list[Job]:
-        """Waits for work; returns an empty list when closed and all done."""
+    def _wait(self) -> bool:
+        """Waits for work; False when closed and all done."""
         with self._changed:
             self._changed.wait_for(lambda: self._groups or self._closed)
-            if not self._groups:
-                return []
+            return bool(self._groups)
+
+    def _take(self) -> list[Job]:
+        """Takes what fits into one batch from the group that has waited longest."""
+        with self._changed:
             group, queue = self._groups.popitem(last=False)
-            batch, rows = [queue.popleft()], 0
+            batch = [queue.popleft()]
             rows = batch[0].rows or 0
             while queue and rows + (queue[0].rows or 0) <= self._max_rows:
                 batch.append(queue.popleft())
@@ -130,6 +160,12 @@ class Batcher:
                 self._groups[group] = queue
             self._waiting -= len(batch)
             return batch
+
+    def _answer(self, batch: list[Job]) -> None:
+        live = [job for job in batch if _start(job)]
+        if len(live) < 2 or not _answer_together(live):
+            for job in live:
+                self._answer_alone(job)
 
     def _answer_alone(self, job: Job) -> None:
         try:
@@ -182,4 +218,8 @@ def _start(job: Job) -> bool:
 
 def _check_deadline(job: Job) -> None:
     if time.monotonic() > job.deadline:
-        raise ServingError(Code.DEADLINE_EXCEEDED, "Timed out waiting for notification")
+        raise _late()
+
+
+def _late() -> ServingError:
+    return ServingError(Code.DEADLINE_EXCEEDED, "Timed out waiting for notification")

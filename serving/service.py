@@ -109,7 +109,8 @@ class Service:
             inputs = _read_inputs(signature, request.inputs, self.limits.request_bytes)
             wanted = _wanted_outputs(signature, request.output_filter)
             limit = self.limits.seconds if seconds is None else min(seconds, self.limits.seconds)
-            outputs = _result(self.submit(servable, signature, inputs, seconds=limit), limit)
+            signature.check_shapes(inputs)
+            outputs = self.batcher.run(servable, signature, inputs, time.monotonic() + limit)
         response = predict_pb2.PredictResponse()
         response.model_spec.name, response.model_spec.signature_name = request.model_spec.name, name
         response.model_spec.version.value = number
@@ -224,15 +225,6 @@ def _wanted_outputs(signature: Signature, output_filter: Sequence[str]) -> list[
             raise invalid(f"duplicate output tensor alias: {alias}")
         wanted.append(alias)
     return wanted or list(signature.outputs)
-
-
-def _result(future: Future, seconds: float) -> Mapping[str, np.ndarray]:
-    try:
-        return future.result(max(seconds, 0.0))
-    except TimeoutError:
-        # If it has not begun it never will; if it has, the batching thread keeps the servable open.
-        future.cancel()
-        raise ServingError(Code.DEADLINE_EXCEEDED, "Timed out waiting for notification") from None
 
 
 def _version_status(version: Version) -> get_model_status_pb2.ModelVersionStatus:

@@ -6,14 +6,14 @@ Refresh the losses with `python tests/contracts.py`, and review the difference.
 import json
 from pathlib import Path
 
-import models  # isort: skip  (first: it fixes which Keras TensorFlow brings)
+from models import recipes  # first: it fixes which Keras TensorFlow brings
 
+# isort: split
 import keras
 import numpy as np
 import tensorflow as tf
 from worlds import WORLDS
 
-from models import recipes
 from models.autoencoder import Autoencoder
 
 GOLDEN = Path(__file__).with_name("golden.json")

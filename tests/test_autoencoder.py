@@ -264,7 +264,8 @@ def after_training(strategy):
 
 one, loss_of_one = after_training(tf.distribute.get_strategy())
 two, loss_of_two = after_training(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
-assert np.linalg.norm(one - two) < 0.05 * np.linalg.norm(one), (np.linalg.norm(one - two), np.linalg.norm(one))
+# A loss counted twice or halved would differ by half; the replicas' own noise makes a few percent.
+assert np.linalg.norm(one - two) < 0.2 * np.linalg.norm(one)
 np.testing.assert_allclose(loss_of_one, loss_of_two, rtol=1e-3)
 print("agree")
 """

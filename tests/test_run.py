@@ -51,7 +51,7 @@ def test_a_run_ends_with_a_blessed_pushed_encoder(finished):
 
 
 def test_a_run_prints_the_probe_beside_the_baselines(finished):
-    line = next(line for line in finished.output.splitlines() if "linear" in line and "beside" in line)
+    line = next(line for line in finished.output.splitlines() if "Linear probe" in line)
     for name in ("raw", "PCA", "random"):
         assert name in line
 

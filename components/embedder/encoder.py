@@ -69,13 +69,18 @@ class Encoder:
         saved_model: folder of an exported encoder (`Format-Serving`, or a pushed version).
         score: whether to add the columns `distortion` and `elbo` (nats).
 
+    Attributes:
+        spec: description of the data it was trained on.
+        schema: schema of the tables.
+
     Raises:
         OSError: if there is no SavedModel there.
     """
 
     def __init__(self, saved_model: str, *, score: bool):
         record = read_metadata(saved_model)
-        self._context = Context(FeatureSpec.from_json(json.dumps(record["spec"])))
+        self.spec = FeatureSpec.from_json(json.dumps(record["spec"]))
+        self._context = Context(self.spec)
         self._model = tf.saved_model.load(saved_model)
         self._encode = self._model.signatures["serving_default"]
         self._score = self._model.signatures["score"] if score else None
