@@ -1,8 +1,7 @@
 """Runs a pipeline in this process, one component after another, and says what happens."""
 
-import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2
@@ -10,6 +9,7 @@ from tfx.dsl.compiler import constants
 from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_runner
+from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 
 Emit = Callable[..., None]
@@ -27,7 +27,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
     def __init__(self, emit: Emit, *, run: str):
         self._emit = emit
         self.run_id = run
-        self.outputs: dict[str, dict[str, list[Any]]] = {}
+        self.outputs: dict[str, Mapping[str, Sequence[Any]]] = {}
 
     def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options=None, **kwargs) -> None:
         """Runs every node of a compiled pipeline; leaves the output artifacts by component in `outputs`.
@@ -67,19 +67,11 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         execution = component.launch()
         if execution is None or execution.execution_id is None:
             raise RuntimeError(f"{name} did not run: an input it needs is missing.")
-        state = self._publish(name, execution, connection)
-        self._emit("cached" if state == CACHED else "done", component=name, time=time.time())
-
-    def _publish(self, name: str, execution, connection):
-        """Keeps a component's output artifacts as ML Metadata has them; returns the execution's state."""
         with metadata.Metadata(connection) as handle:
-            # The launcher's own copies lack what the executor set.
-            for artifact in itertools.chain.from_iterable(execution.output_dict.values()):
-                (stored,) = handle.store.get_artifacts_by_uri(artifact.uri)
-                artifact.set_mlmd_artifact(stored)
+            # As ML Metadata has them: the launcher's own copies lack what the executor set, or the cache found.
+            self.outputs[name] = execution_lib.get_output_artifacts(handle, execution.execution_id)
             (record,) = handle.store.get_executions_by_id([execution.execution_id])
-        self.outputs[name] = execution.output_dict
-        return record.last_known_state
+        self._emit("cached" if record.last_known_state == CACHED else "done", component=name, time=time.time())
 
 
 def _is_resolver(node) -> bool:

@@ -35,10 +35,10 @@ def run(config: Config, *, heading: str, console: Console | None = None) -> int:
         KeyboardInterrupt: after the worker was ended.
     """
     console = console or Console()
-    console.print(heading, markup=False, highlight=False)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     with Worker(config) as worker:
+        console.print(heading, markup=False, highlight=False)
         view = _follow(worker, console)
     code = worker.process.returncode
     for text in ending(view, code, config=config, log=worker.log):

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -64,7 +65,7 @@ def run(config: Config, events: Events, *, run_id: str) -> None:
     events.tell("summary", **summary(config, runner.outputs))
 
 
-def summary(config: Config, outputs: dict[str, dict[str, list[Any]]]) -> dict[str, Any]:
+def summary(config: Config, outputs: Mapping[str, Mapping[str, Sequence[Any]]]) -> dict[str, Any]:
     """Returns what a person wants to know of a finished run: verdict, reasons, where everything is."""
     evaluation = Path(outputs["RepresentationEvaluator"]["evaluation"][0].uri)
     record = json.loads((evaluation / "evaluation.json").read_text(encoding="utf-8"))
