@@ -28,6 +28,12 @@ format: setup ## apply the style
 	@.venv/bin/ruff format .
 	@.venv/bin/ruff check --fix .
 
+golden: setup ## new first-step losses, after a change that is meant to change them
+	@PYTHONPATH=. $(python) tests/contracts.py
+
+docs: setup ## the generated pages
+	@$(metaprior) config --markdown > docs/configuration.md
+
 bench: setup ## measurements, as ratios
 	@for script in benchmarks/*.py; do echo "== $$script"; $(python) $$script; done
 

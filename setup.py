@@ -35,6 +35,7 @@ LIBRARIES = [
     "scipy>=1.11,<1.18",  # scikit-learn 1.5.2 uses options that 1.18 removes
     "tenacity>=8.2",
     "threadpoolctl>=3",
+    "typing-extensions>=4.10",
 ]
 EXTRAS = {
     "kubeflow": ["tfx[kfp]==1.21.0"],

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from tensorflow_probability import distributions as tfd
+from tensorflow_probability.python.distributions.distribution import Distribution
 from typing_extensions import override
 
 from models.errors import InputError
@@ -149,11 +149,11 @@ class Autoencoder(Configured, keras.Model):
             factors=inputs.get("factors"),
         )
 
-    def encode(self, x: tf.Tensor, context: Context | None = None) -> tfd.Distribution:
+    def encode(self, x: tf.Tensor, context: Context | None = None) -> Distribution:
         """Returns the posterior q(z|x) of inputs [batch, *event]."""
         return self.encoder(x, context=context)
 
-    def decode(self, z: tf.Tensor, context: Context | None = None) -> tfd.Distribution:
+    def decode(self, z: tf.Tensor, context: Context | None = None) -> Distribution:
         """Returns the likelihood p(x|z) of codes [..., latent]; leading axes become its batch shape."""
         return self.decoder(z, context=context)
 

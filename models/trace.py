@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import tensorflow as tf
-from tensorflow_probability import distributions as tfd
+from tensorflow_probability.python.distributions.distribution import Distribution
 
 from models.estimators import divergence
 
@@ -44,10 +44,10 @@ class Trace:
     """
 
     x: tf.Tensor
-    posterior: tfd.Distribution
+    posterior: Distribution
     z: tf.Tensor
-    prior: tfd.Distribution
-    likelihood: tfd.Distribution
+    prior: Distribution
+    likelihood: Distribution
     context: Context
 
     @cached_property

@@ -22,7 +22,7 @@ from models.task import Task
 
 _log = logging.getLogger("metaprior.training")
 
-SHARE = 0.02  # of the time, for what checkpoints and pictures each may take beyond what is asked for
+SHARE = 0.01  # of the time: what pictures, and checkpoints that no step count asks for, may each take
 
 
 def run_fn(fn_args: Any) -> None:

@@ -58,6 +58,9 @@ class Mailbox:
         """Waits for a future of the batcher; cancelling the wait cancels the request if it has not begun."""
         waiter: asyncio.Future[Any] = self._loop.create_future()
         future.add_done_callback(lambda done: self._done.append((waiter, done)))
+        if future.done():
+            # It may have been done before the callback was there, and its batch has had its wake-up.
+            self._deliver()
         try:
             return await waiter
         except asyncio.CancelledError:
@@ -197,9 +200,7 @@ class Rest:
                 raise invalid(f'Serving signature name: "{name}" not found in signature def')
             kinds = {alias: tensor.kind for alias, tensor in signature.inputs.items()}
             rows, inputs = guarded(codec.decode_inputs, document, kinds)
-            seconds = self._service.limits.seconds
-            future = self._service.submit(servable, signature, inputs, seconds=seconds)
-            outputs = await self._mailbox.result(future)
+            outputs = await self._mailbox.result(self._service.submit(servable, signature, inputs))
         return guarded(codec.encode_outputs, outputs, rows=rows)
 
     def _describe(self, match: re.Match[str]) -> bytes:
@@ -217,7 +218,8 @@ class Rest:
 
 def _http_error(error: ServingError) -> tuple[int, bytes]:
     status = 413 if isinstance(error, BodyTooLarge) else http_status(error.code)
-    return status, codec.dumps({"error": error.message})
+    # A message may repeat what a client sent, and that need not be Unicode.
+    return status, codec.dumps({"error": error.message.encode("utf-8", "replace").decode()})
 
 
 def _model_spec(match: re.Match[str]) -> model_pb2.ModelSpec:

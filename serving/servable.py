@@ -5,11 +5,10 @@ error texts, the interpreter lock released during a run, and a third of the over
 `tf.saved_model.load(...).signatures`, which also hides models whose variables are missing.
 """
 
-import contextlib
 import functools
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,17 +119,8 @@ class Servable:
         kinds = ((alias, tensor.kind.numpy) for alias, tensor in signature.outputs.items())
         return {alias: np.asarray(value, dtype) for (alias, dtype), value in zip(kinds, values, strict=True)}
 
-    @contextlib.contextmanager
-    def in_use(self) -> Iterator["Servable"]:
-        """Keeps the servable open inside the block."""
-        self.acquire()
-        try:
-            yield self
-        finally:
-            self.release()
-
     def acquire(self) -> None:
-        """Counts one more user."""
+        """Counts one more user; the session stays open until each has released it."""
         with self._idle:
             self._users += 1
 

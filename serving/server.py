@@ -113,10 +113,11 @@ class Server:
 
     def stop(self) -> None:
         """Stops listening, lets running requests finish within the grace, and closes the model."""
-        if self.grpc_port:
-            self._rpc.stop()
+        answered = self._rpc.stop() if self.grpc_port else None
         if self.rest_port:
             self._rest.stop()
+        if answered:
+            answered.wait()
         self._batcher.close()
         self.versions.stop(self._options.shutdown_grace_seconds)
 

@@ -68,16 +68,13 @@ class Service:
         with self._models[spec.name].lease(number) as leased:
             yield leased
 
-    def submit(
-        self, servable: Servable, signature: Signature, inputs: Mapping[str, np.ndarray], *, seconds: float
-    ) -> Future:
-        """Queues a run of a leased servable, after a check of the shapes.
+    def submit(self, servable: Servable, signature: Signature, inputs: Mapping[str, np.ndarray]) -> Future:
+        """Queues a run of a leased servable, for callers that must not block.
 
         Args:
             servable: as `lease` gave it.
             signature: one of its signatures.
             inputs: an array for each of its inputs.
-            seconds: how long the caller will wait for the answer.
 
         Returns:
             Future of all outputs by alias.
@@ -86,7 +83,7 @@ class Service:
             ServingError: INVALID_ARGUMENT for a wrong shape, UNAVAILABLE when the queue is full.
         """
         signature.check_shapes(inputs)
-        return self.batcher.submit(servable, signature, inputs, time.monotonic() + seconds)
+        return self.batcher.submit(servable, signature, inputs, time.monotonic() + self.limits.seconds)
 
     def predict(
         self, request: predict_pb2.PredictRequest, *, seconds: float | None = None

@@ -70,6 +70,7 @@ class Versions:
         self._known: dict[int, Version] = {}
         self._serving: dict[int, Servable] = {}
         self._polled = 0
+        self._readable = True  # so that a missing folder is logged once, not at every look
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name=f"versions of {name}", daemon=True)
@@ -159,8 +160,11 @@ class Versions:
         try:
             children = sorted(self._base_path.iterdir())
         except OSError as error:
-            log.warning("model %s: cannot read %s: %s", self.name, self._base_path, error.strerror)
+            if self._readable:
+                log.warning("model %s: cannot read %s: %s", self.name, self._base_path, error.strerror)
+            self._readable = False
             return None
+        self._readable = True
         numbered = {int(c.name): c for c in children if NUMBER.fullmatch(c.name) and c.is_dir()}
         return {number: path for number, path in numbered.items() if number <= LARGEST}
 

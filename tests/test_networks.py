@@ -80,7 +80,7 @@ def test_dense_pair_has_the_shapes_of_its_data():
         (image(28, 28), "conv", "bernoulli"),
         (image(64, 64, 3), "conv", "bernoulli"),
         (VECTOR, "mlp", "gaussian"),
-        (TABLE, "mlp", "gaussian"),
+        (TABLE, "mlp", "gaussian_learned"),
     ],
 )
 def test_auto_chooses_by_the_shape_of_the_data(spec, network, likelihood):

@@ -1,6 +1,8 @@
 """The catalogue, and one contract for every recipe on every kind of data."""
 
+import doctest
 import functools
+import importlib
 import inspect
 import json
 import os
@@ -134,8 +136,8 @@ def test_recipe_is_a_short_composition(recipe):
         (digits().spec, {"likelihood": "gaussian"}, Gaussian, FixedScale),
         (digits().spec, {"likelihood": "gaussian_learned"}, Gaussian, LearnedScale),
         (vectors().spec, {}, Gaussian, FixedScale),
-        (table().spec, {}, Tabular, FixedScale),
-        (table().spec, {"likelihood": "gaussian_learned"}, Tabular, LearnedScale),
+        (table().spec, {}, Tabular, LearnedScale),
+        (table().spec, {"likelihood": "gaussian"}, Tabular, FixedScale),
     ],
 )
 def test_the_likelihood_follows_from_the_data_and_the_choice(spec, choices, head, scale):
@@ -166,6 +168,13 @@ def test_building_leaves_the_random_state_of_the_process_alone():
     random.seed(5)
     recipes.build("vae", vectors().spec)
     assert random.random() == expected
+
+
+@pytest.mark.parametrize("name", ["schedules", "autoencoder", "factors.normal", "priors.normal"])
+def test_examples_in_docstrings_run(name):
+    done = doctest.testmod(importlib.import_module(f"models.{name}"))
+    assert done.attempted > 0
+    assert done.failed == 0
 
 
 # The catalogue.

@@ -105,15 +105,16 @@ def test_a_second_run_at_once_is_refused(finished):
     )
 
 
-def test_a_refused_encoder_is_not_pushed_and_the_bound_is_named(finished, tmp_path):
+def test_a_refused_encoder_is_not_pushed_and_the_bound_is_named(finished):
     # A copy of the finished run's folder at the same place inside another would miss the cache, so this
     # run goes on in the shared folder and leaves what is served there as it was.
     run = metaprior(finished.folder, "run", "--config", "digits.yaml", "--set", "evaluation.bless={rate: {max: 0.001}}")
     assert run.code == 0, run.output
     after = states(run.output)
     assert (after["Trainer"], after["Embedder"], after["RepresentationEvaluator"]) == ("cached", "cached", "done")
-    assert "Refused: 1 of 1 bound is not met." in run.output or "Refused: 1 of 1 bounds" in run.output
-    assert "Not pushed" in run.output
+    assert "Refused: 1 of 1 bound not met." in run.output
+    assert re.search(r"not met: rate is [\d.]+ nats, .*above the maximum 0.001", run.output)
+    assert "Not pushed: only a blessed encoder is." in run.output
     assert [path.name for path in (finished.root / "serving" / "encoder").iterdir()] == ["1"]
 
 

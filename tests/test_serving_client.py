@@ -1,8 +1,6 @@
-"""The client against the server, over both protocols; and the server as a process of its own."""
+"""The client against the server, over both protocols."""
 
 import json
-import re
-import signal
 import socket
 import subprocess
 import sys
@@ -14,9 +12,8 @@ import pytest
 import serving_toy
 import tensorflow as tf
 
-from serving import server as server_module
 from serving.client import Client
-from serving.server import READY, Options, Server
+from serving.server import Options, Server
 from serving.status import Code, ServingError
 
 ROWS = np.array([[1.0, 2.0], [3.0, 5.0]], np.float32)
@@ -51,8 +48,8 @@ def base(tmp_path_factory):
     return folder
 
 
-def options(base, model, **more):
-    return Options(model_name=model, model_base_path=base / model, port=0, rest_api_port=0, **more)
+def options(base, model):
+    return Options(model_name=model, model_base_path=base / model, port=0, rest_api_port=0)
 
 
 @pytest.fixture(scope="module")
@@ -253,85 +250,3 @@ def test_the_client_and_the_command_line_import_no_tensorflow(base):
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
     light = "import sys, serving.client; assert not {'numpy', 'grpc', 'requests'} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", light], check=True, timeout=60)
-
-
-def test_a_taken_port_is_told_and_nothing_is_left_running(base, toy):
-    taken = options(base, "toy").model_copy(update={"port": toy.grpc_port})
-    with pytest.raises(ServingError) as caught, Server(taken):
-        pass
-    address = f"127.0.0.1:{toy.grpc_port}"
-    assert str(caught.value) == f"UNAVAILABLE: gRPC cannot listen on {address}. Free the port or choose another."
-    taken = options(base, "toy").model_copy(update={"rest_api_port": toy.rest_port})
-    message = rf"^UNAVAILABLE: REST cannot listen on 127.0.0.1:{toy.rest_port}: .* Free the port or choose another.$"
-    with pytest.raises(ServingError, match=message), Server(taken):
-        pass
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "text"),
-    [
-        (["--model_name=m", "--model_base_path=/nowhere"], 1, "error: NOT_FOUND: Could not find base path /nowhere."),
-        (["--model_name=m", "--model_base_path=.", "--port=-3"], 2, "error: --port: Input should be greater than or "),
-        (["--model_base_path=."], 2, "Missing option '--model_name'"),
-        (["--model_name=m", "--bogus=1"], 2, "No such option"),
-    ],
-)
-def test_the_command_line_refuses_in_one_line(capsys, arguments, code, text):
-    assert server_module.main(arguments) == code
-    assert text in capsys.readouterr().err
-
-
-def test_the_help_names_every_option(capsys):
-    assert server_module.main(["--help"]) == 0
-    assert set(re.findall(r"--(\w+)", capsys.readouterr().out)) == set(Options.model_fields) | {"help"}
-
-
-def test_the_process_reports_its_ports_and_drains_on_sigterm(base):
-    arguments = ["--model_name=toy", f"--model_base_path={base / 'toy'}", "--port=0", "--rest_api_port=0"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "serving.server", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        lines = []
-        while not (lines and lines[-1].startswith(READY)):
-            lines.append(next(process.stdout))
-        facts = json.loads(lines[-1].removeprefix(READY))
-        assert (facts["host"], facts["model"], facts["versions"]) == ("127.0.0.1", "toy", [1])
-        assert lines[:-1] == [
-            f"waiting for a version of toy in {base / 'toy'}\n",
-            "model toy version 1\n",
-            f"grpc 127.0.0.1:{facts['grpc_port']}\n",
-            f"rest http://127.0.0.1:{facts['rest_port']}/v1/models/toy\n",
-        ]
-        _stop_during_requests(process, facts)
-        assert process.wait(60) == 0
-        assert process.stdout.read() == "stopped\n"
-        assert "Traceback" not in process.stderr.read()
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def _stop_during_requests(process, facts):
-    """Sends SIGTERM, twice, while a slow request runs on each protocol, and checks that both are answered."""
-    answers = []
-
-    def call(**port):
-        with Client(**port, model="toy", attempts=1) as client:
-            client.predict([1], signature="slow")
-            started.wait()
-            answers.append(client.predict([300], signature="slow")["rounds"].tolist())
-
-    started = threading.Barrier(3)
-    ports = [{"rest_port": facts["rest_port"]}, {"grpc_port": facts["grpc_port"]}]
-    callers = [threading.Thread(target=call, kwargs=port) for port in ports]
-    for caller in callers:
-        caller.start()
-    started.wait()
-    with Client(rest_port=facts["rest_port"], model="toy", attempts=1) as client:
-        client.predict([200], signature="slow")  # queued behind at least one of them
-    process.send_signal(signal.SIGTERM)
-    process.send_signal(signal.SIGTERM)
-    for caller in callers:
-        caller.join(60)
-    assert answers == [[300], [300]]

@@ -2,9 +2,10 @@
 
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
+from tensorflow_probability.python.distributions.distribution import Distribution
 
 
-def kl(posterior: tfd.Distribution, prior: tfd.Distribution, z: tf.Tensor) -> tf.Tensor:
+def kl(posterior: Distribution, prior: Distribution, z: tf.Tensor) -> tf.Tensor:
     """KL(q(z|x) || p(z)) = E_q[log q(z|x) - log p(z)], in closed form where TFP knows one for the pair.
 
     Otherwise the unbiased estimate log q(z|x) - log p(z) at the given sample, which may be negative for

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
-from tensorflow_probability import distributions as tfd
+from tensorflow_probability.python.distributions.distribution import Distribution
 from typing_extensions import override
 
 from models.part import Part, ensure_built
@@ -43,7 +43,7 @@ class Factor(Part):
         self.output_event = tuple(self.network.compute_output_shape((None, *self.input_event))[1:])
 
     @override
-    def call(self, inputs: tf.Tensor, context: Context | None = None) -> tfd.Distribution:
+    def call(self, inputs: tf.Tensor, context: Context | None = None) -> Distribution:
         return self.distribution(self.features(inputs))
 
     def features(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -55,6 +55,6 @@ class Factor(Part):
         output = tf.cast(self.network(folded), self.variable_dtype)
         return tf.reshape(output, tf.concat([tf.shape(inputs)[: leading.rank], self.output_event], axis=0))
 
-    def distribution(self, features: tf.Tensor) -> tfd.Distribution:
+    def distribution(self, features: tf.Tensor) -> Distribution:
         """Returns the distribution whose parameters are `features` [..., *output_event]."""
         raise NotImplementedError

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
+from tensorflow_probability.python.distributions.distribution import Distribution
 from typing_extensions import override
 
 from models.factors.base import Factor
@@ -32,7 +33,7 @@ class Bernoulli(Factor):
         network: layer from [batch, latent] to logits [batch, *event].
     """
 
-    def distribution(self, features: tf.Tensor) -> tfd.Distribution:
+    def distribution(self, features: tf.Tensor) -> Distribution:
         """Returns p(x|z) with logits `features` [..., *event]."""
         return tfd.Independent(_Pixels(logits=features, dtype=features.dtype), len(self.output_event))
 
@@ -56,6 +57,6 @@ class Gaussian(Factor):
         super().build(input_shape)
         ensure_built(self.scale, self.output_event)
 
-    def distribution(self, features: tf.Tensor) -> tfd.Distribution:
+    def distribution(self, features: tf.Tensor) -> Distribution:
         """Returns p(x|z) with means `features` [..., *event]."""
         return tfd.Independent(tfd.Normal(features, self.scale.value()), len(self.output_event))

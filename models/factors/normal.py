@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
+from tensorflow_probability.python.distributions.distribution import Distribution
 from typing_extensions import override
 
 from models.factors.base import Factor
@@ -48,7 +49,7 @@ class DiagonalNormal(Factor):
         super().build(input_shape)
         ensure_built(self.moments, (None, *self.output_event))
 
-    def distribution(self, features: tf.Tensor) -> tfd.Distribution:
+    def distribution(self, features: tf.Tensor) -> Distribution:
         """Returns N(mu, diag(sigma^2)) with batch shape [...] for features [..., width]."""
         moments = tf.cast(self.moments(features), self.variable_dtype)
         mean, log_variance = tf.split(moments, 2, axis=-1)  # [..., latent] each

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
+from tensorflow_probability.python.distributions.distribution import Distribution
 from typing_extensions import override
 
 from models.factors.base import Factor
@@ -130,7 +131,7 @@ class Tabular(Factor):
         super().build(input_shape)
         ensure_built(self.scale, (self.output_event[0] - sum(self.cardinalities),))
 
-    def distribution(self, features: tf.Tensor) -> tfd.Distribution:
+    def distribution(self, features: tf.Tensor) -> Distribution:
         """Returns p(x|z) for features [..., numeric + sum(cardinalities)]."""
         logits = sum(self.cardinalities)
         mean, logits = tf.split(features, [self.output_event[0] - logits, logits], axis=-1)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tensorflow_probability import distributions as tfd
+from tensorflow_probability.python.distributions.distribution import Distribution
 from typing_extensions import override
 
 from models.part import Part
@@ -31,5 +31,5 @@ class Prior(Part):
         """Creates the prior's variables for codes of shape [batch, latent]; most priors have none."""
 
     @override
-    def call(self, context: Context | None = None) -> tfd.Distribution:
+    def call(self, context: Context | None = None) -> Distribution:
         raise NotImplementedError

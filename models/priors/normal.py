@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
+from tensorflow_probability.python.distributions.distribution import Distribution
 from typing_extensions import override
 
 from models.priors.base import Prior
@@ -20,6 +21,6 @@ class StandardNormal(Prior):
     """
 
     @override
-    def call(self, context: Context | None = None) -> tfd.Distribution:
+    def call(self, context: Context | None = None) -> Distribution:
         zeros = tf.zeros([self.latent], self.variable_dtype)
         return tfd.Independent(tfd.Normal(zeros, tf.ones_like(zeros)), reinterpreted_batch_ndims=1)

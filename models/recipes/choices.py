@@ -4,9 +4,11 @@
     images, both sides >= 16 pixels   conv      bernoulli
     smaller images                    mlp       bernoulli
     vectors                           mlp       gaussian
-    tables                            mlp       gaussian for numeric columns, categorical for the others
+    tables                            mlp       gaussian_learned for numeric columns, categorical for the others
 
-`gaussian` has unit variance, `gaussian_learned` one learned variance per channel, feature or column.
+`gaussian` has unit variance: on standardized values a direction is coded only if it carries more variance
+than one feature. `gaussian_learned` has one learned variance per channel, feature or column; in a table it
+weighs numeric against categorical cells by how predictable they are.
 """
 
 from typing import Literal
@@ -18,6 +20,7 @@ SMALLEST = 16  # pixels: the shorter side below which strided convolutions have 
 
 Network = Literal["mlp", "conv"]
 Likelihood = Literal["bernoulli", "gaussian", "gaussian_learned"]
+AUTO: dict[str, Likelihood] = {"image": "bernoulli", "vector": "gaussian", "table": "gaussian_learned"}
 
 
 def network_for(spec: FeatureSpec, choice: str) -> Network:
@@ -61,7 +64,7 @@ def likelihood_for(spec: FeatureSpec, choice: str) -> Likelihood:
     image = spec.kind == "image"
     match choice:
         case "auto":
-            return "bernoulli" if image else "gaussian"
+            return AUTO[spec.kind]
         case "gaussian" | "gaussian_learned":
             return choice
         case "bernoulli" if image:
