@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -95,7 +96,7 @@ def server(base: Path) -> Iterator[dict]:
         process.stdout.close()
 
 
-def threads(callers: int, seconds: float, call: Callable[[], None]) -> list[float]:
+def threads(callers: int, seconds: float, call: Callable[[], Any]) -> list[float]:
     """Returns the latency of every call of `callers` threads within some seconds."""
 
     def loop() -> list[float]:
@@ -132,7 +133,7 @@ async def tasks(callers: int, seconds: float, url: str, body: Callable[[], bytes
         return sum(await asyncio.gather(*(loop() for _ in range(callers))), [])
 
 
-def grpc_call(port: int, x: np.ndarray) -> Callable[[], None]:
+def grpc_call(port: int, x: np.ndarray) -> Callable[[], Any]:
     options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
     method = grpc.insecure_channel(f"127.0.0.1:{port}", options).unary_unary(
         "/tensorflow.serving.PredictionService/Predict",
@@ -141,7 +142,7 @@ def grpc_call(port: int, x: np.ndarray) -> Callable[[], None]:
     )
 
     def call() -> None:
-        request = messages.PredictRequest()
+        request: Any = messages.PredictRequest()
         request.model_spec.name = "m"
         fill(request.inputs["x"], x, content=True)
         to_array(method(request).outputs["embedding"], limit=LIMIT)

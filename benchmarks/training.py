@@ -46,7 +46,7 @@ class Case:
     @property
     def plan(self) -> Plan:
         """The steps of one run."""
-        return Plan.of(self.steps * 64, 64, batch=64, epochs=1, checkpoint_every=500)
+        return Plan.of(self.steps * 64, 64, batch=64, epochs=10**6, checkpoint_every=500)
 
     def model(self) -> keras.Model:
         """Returns a compiled model."""
@@ -66,7 +66,7 @@ class Case:
 
 CASES = [
     Case("MLP 28x28x1", (28, 28, 1), "mlp", True, 480),
-    Case("conv 64x64x1", (64, 64, 1), "conv", False, 24),
+    Case("conv 64x64x1", (64, 64, 1), "conv", False, 48),
 ]
 
 

@@ -1,7 +1,9 @@
 """Runs a configuration and tells a person about it: the live table, then what came out and what comes next."""
 
 import shlex
+import shutil
 import signal
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -93,12 +95,20 @@ def _learned(summary: Summary) -> list[str]:
 
 def _next(summary: Summary, config: Config) -> list[str]:
     output = [] if config.output == Path("runs") else ["--output", str(config.output)]
-    board = shlex.join(["metaprior", "tensorboard", config.name, *output])
+    metaprior = program()
+    board = shlex.join([metaprior, "tensorboard", config.name, *output])
     if not summary.version:
         return ["", f"TensorBoard: {board}"]
-    serve = shlex.join(["metaprior", "serve", "--path", shown(summary.serving)])
-    query = shlex.join(["metaprior", "query", *_model_flag(config)])
+    serve = shlex.join([metaprior, "serve", "--path", shown(summary.serving)])
+    query = shlex.join([metaprior, "query", *_model_flag(config)])
     return ["", "Next:", f"  serve        {serve}", f"  query        {query}", f"  TensorBoard  {board}"]
+
+
+def program() -> str:
+    """Returns how a person can call the command here: by name where the shell finds it, else by its path."""
+    installed = Path(sys.executable).with_name("metaprior")
+    found = shutil.which("metaprior")
+    return "metaprior" if found and Path(found).samefile(installed) else shown(installed)
 
 
 def _model_flag(config: Config) -> list[str]:

@@ -20,7 +20,7 @@ from serving.status import Code, ServingError, guarded
 Arrays = Mapping[str, np.ndarray]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, slots=True)
 class Job:
     """A request for the batching thread; `deadline` is a `time.monotonic()`, `rows` None if it runs alone."""
 

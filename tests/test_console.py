@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -184,6 +186,19 @@ def ending(view: View, code: int, config) -> list[str]:
     return show.ending(view, code, config=config, log=Path("runs/digits/logs/r1.log"))
 
 
+@pytest.fixture
+def found(monkeypatch):
+    """A shell that finds the command by its name."""
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+
+
+def test_where_the_shell_does_not_find_the_command_its_path_is_told(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.chdir(Path(sys.executable).parents[2])
+    assert show.program() == str(Path(*Path(sys.executable).parts[-3:]).with_name("metaprior"))
+
+
+@pytest.mark.usefixtures("found")
 def test_a_run_ends_with_what_was_learned_and_the_next_commands(config, summary):
     lines = ending(view_of([*WHOLE, summary]), 0, config)
     text = "\n".join(lines)
@@ -204,6 +219,7 @@ def test_a_run_ends_with_what_was_learned_and_the_next_commands(config, summary)
     ]
 
 
+@pytest.mark.usefixtures("found")
 def test_a_refused_model_says_why_and_is_not_offered_for_serving(config, summary):
     reason = "rest: the answer differs by 0.1"
     refused = Summary(**vars(summary) | {"blessed": False, "reasons": [reason], "version": None, "pushed": None})
@@ -218,6 +234,7 @@ def test_a_refused_model_says_why_and_is_not_offered_for_serving(config, summary
     ]
 
 
+@pytest.mark.usefixtures("found")
 def test_the_next_commands_carry_what_is_not_the_default(summary):
     moved = loading.load(data="digits", sets=[("serving.model", "mine"), ("output", "my runs")])
     lines = ending(view_of([*WHOLE, summary]), 0, moved)
