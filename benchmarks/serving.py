@@ -86,7 +86,7 @@ class Encoder(tf.Module):
 def server(base: Path) -> Iterator[dict]:
     flags = ["--port=0", "--rest_api_port=0", "--tensorflow_intra_op_parallelism=1"]
     command = [sys.executable, "-m", "serving.server", "--model_name=m", f"--model_base_path={base}", *flags]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process: Any = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         ready = next(line for line in process.stdout if line.startswith(READY))
         yield json.loads(ready.removeprefix(READY)) | {"pid": process.pid}

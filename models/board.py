@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
 
 from models import pictures
-from models.callbacks import Budget, Plan
+from models.callbacks import Budget, Callback, Plan
 from models.checkpoints import State
 
 EVERY = 200
@@ -68,7 +67,7 @@ class Board:
             writer.close()
 
 
-class Curves(keras.callbacks.Callback):
+class Curves(Callback):
     """Writes scalars of the training and of the evaluation split.
 
     Tags: `rate`, `distortion`, `elbo` (nats), `loss`, `term/<name>` and `weight/<name>`,
@@ -88,14 +87,14 @@ class Curves(keras.callbacks.Callback):
         for entry in state.history:
             self._write(entry)
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Writes the training's means so far, every 200 steps."""
         step = self._state.step
         if step // EVERY > self._written // EVERY:
             self._board.scalars("train", logs, step=step)
             self._written = step
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Writes the epoch."""
         self._write(self._state.history[-1])
         self._board.flush()
@@ -106,7 +105,7 @@ class Curves(keras.callbacks.Callback):
             self._board.scalars(run, entry[run], step=entry["step"])
 
 
-class Pictures(keras.callbacks.Callback):
+class Pictures(Callback):
     """Writes reconstructions, samples from the prior and latent traversals as images, while the budget allows.
 
     Args:
@@ -125,7 +124,7 @@ class Pictures(keras.callbacks.Callback):
         self._x = x
         self._budget = budget
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Draws the model as it is now."""
         last = self._state.stopped or self._state.step >= self._plan.total
         if not last and not self._budget.allows():

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -76,7 +77,13 @@ class Budget:
         self._spent += time.monotonic() - start
 
 
-class Count(keras.callbacks.Callback):
+class Callback(keras.callbacks.Callback):
+    """Keras's callback; the model is an autoencoder."""
+
+    model: Any
+
+
+class Count(Callback):
     """Counts steps and seconds, writes the history, and stops when the loss is not a number.
 
     Args:
@@ -91,19 +98,19 @@ class Count(keras.callbacks.Callback):
         self._tick = self._begin = self._trained = time.monotonic()
         self._first_step = state.step
 
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Starts the epoch's clock."""
         self._begin = self._trained = time.monotonic()
         self._first_step = self._state.step
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Counts one execution."""
         self._state.step += self._plan.execution
         self._trained = self._elapse()
         if not math.isfinite(logs["loss"]):
             raise self._diverged("loss")
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Adds the epoch to the history."""
         now = self._elapse()
         seen = (self._state.step - self._first_step) * self._plan.batch
@@ -134,7 +141,7 @@ class Count(keras.callbacks.Callback):
         )
 
 
-class EarlyStopping(keras.callbacks.Callback):
+class EarlyStopping(Callback):
     """Keeps the weights of the best evaluation ELBO, and stops when it has not risen for a while.
 
     Keras's own callback forgets where it stood when a training is resumed.
@@ -151,7 +158,7 @@ class EarlyStopping(keras.callbacks.Callback):
         self._best = best
         self._patience = patience
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Compares the epoch with the best one."""
         state = self._state
         elbo = logs["val_elbo"]
@@ -164,7 +171,7 @@ class EarlyStopping(keras.callbacks.Callback):
             state.stopped = self.model.stop_training = True
 
 
-class Checkpointing(keras.callbacks.Callback):
+class Checkpointing(Callback):
     """Saves checkpoints: every so many steps, and at the end of epochs while the budget allows.
 
     Args:
@@ -184,17 +191,17 @@ class Checkpointing(keras.callbacks.Callback):
         self._budget = budget
         self._saved = state.step
 
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Continues the metrics of an epoch that was cut off."""
         if self._state.step % self._plan.steps:
             self._checkpoints.restore_metrics()
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Saves in the middle of an epoch; its end is saved after the evaluation."""
         if self._due() and self._state.step % self._plan.steps:
             self._save()
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Saves at the end of an epoch."""
         last = self._state.stopped or self._state.step >= self._plan.total
         if last or self._due() or self._budget.allows():
@@ -209,7 +216,7 @@ class Checkpointing(keras.callbacks.Callback):
         self._saved = self._state.step
 
 
-class Progress(keras.callbacks.Callback):
+class Progress(Callback):
     """Tells how far a training is, at most once a second.
 
     Args:
@@ -223,7 +230,7 @@ class Progress(keras.callbacks.Callback):
         self._plan = plan
         self._told = -math.inf
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Tells the position."""
         if time.monotonic() - self._told < 1:
             return

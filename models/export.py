@@ -130,7 +130,7 @@ def _rename_inputs(path: Path, signature: str, names: Mapping[str, str]) -> None
 
 
 def _golden(signatures: Signatures, held_out: Examples) -> dict[str, list]:
-    examples = list(held_out.records().take(GOLDEN).as_numpy_iterator())
+    examples: list[Any] = list(held_out.records().take(GOLDEN).as_numpy_iterator())
     answers = signatures.serving_default(tf.constant(examples))
     encoded = [base64.b64encode(example).decode() for example in examples]
     return {"examples": encoded} | {name: value.numpy().tolist() for name, value in answers.items()}

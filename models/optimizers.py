@@ -1,5 +1,7 @@
 """The optimizer of every training."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -13,17 +15,11 @@ class Adam(keras.optimizers.Adam):
     Reference: Kingma and Ba 2015, "Adam: a method for stochastic optimization".
     """
 
-    def build(self, variables: list[keras.Variable]) -> None:
-        """Creates the moments and the norm."""
-        if self.built:
-            return
-        super().build(variables)
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
         self.gradient_norm = self.add_variable(shape=(), dtype="float32", name="gradient_norm")
 
     def apply(self, grads: list[tf.Tensor], trainable_variables: list[keras.Variable] | None = None) -> None:
         """Takes one step."""
-        if not self.built:
-            with tf.init_scope():
-                self.build(trainable_variables)
         self.gradient_norm.assign(tf.linalg.global_norm([g for g in grads if g is not None]))
         super().apply(grads, trainable_variables)

@@ -64,7 +64,7 @@ class Training:
         self.model.compile(
             optimizer=Adam(section["learning_rate"]),
             steps_per_execution=self.plan.execution,
-            jit_compile=task.compiles(self.model, steps=self.plan.total),
+            jit_compile=task.compiles(self.model, steps=self.plan.total),  # pyright: ignore[reportArgumentType]
         )
         self.model.optimizer.build(self.model.trainable_variables)
         self._best = [tf.Variable(weight.value) for weight in self.model.weights]
@@ -104,7 +104,7 @@ class Training:
             validation_steps=math.ceil(plan.held_out / plan.batch),
             callbacks=callbacks,
             shuffle=False,
-            verbose=0,
+            verbose=0,  # pyright: ignore[reportArgumentType]  (Keras has types only by its default, "auto")
         )
 
     def _callbacks(self) -> list[keras.callbacks.Callback]:

@@ -181,6 +181,8 @@ class Batcher:
             _check_deadline(job)
             part = {alias: array[low : low + self._max_rows] for alias, array in job.inputs.items()}
             parts.append(job.servable.run(job.signature, part))
+            if not _aligned(parts[-1], min(self._max_rows, job.rows - low)):
+                return job.servable.run(job.signature, job.inputs)
         return {alias: np.concatenate([part[alias] for part in parts]) for alias in parts[0]}
 
 
@@ -191,7 +193,7 @@ def _answer_together(jobs: list[Job]) -> bool:
         outputs = guarded(_run_concatenated, jobs)
     except ServingError:
         return False
-    if any(array.shape[:1] != (bounds[-1],) for array in outputs.values()):
+    if not _aligned(outputs, bounds[-1]):
         return False
     for job, low, high in zip(jobs, bounds, bounds[1:], strict=False):
         job.future.set_result({alias: array[low:high] for alias, array in outputs.items()})
@@ -202,6 +204,11 @@ def _run_concatenated(jobs: list[Job]) -> Arrays:
     first = jobs[0]
     inputs = {alias: np.concatenate([job.inputs[alias] for job in jobs]) for alias in first.inputs}
     return first.servable.run(first.signature, inputs)
+
+
+def _aligned(outputs: Arrays, rows: int) -> bool:
+    """Whether every output has a row for each row that went in; a signature can only promise that."""
+    return all(array.shape[:1] == (rows,) for array in outputs.values())
 
 
 def _start(job: Job) -> bool:

@@ -163,17 +163,6 @@ def test_serving_starts_the_embedded_server_on_the_folder(tmp_path, monkeypatch)
     ]
 
 
-def test_tensorboard_takes_the_place_of_the_command(tmp_path, monkeypatch):
-    called = []
-    monkeypatch.setattr(os, "execv", lambda program, arguments: called.append(arguments[1:]))
-    monkeypatch.setattr("pipeline.history.training", lambda output, run: output / run / "model_run")
-    monkeypatch.setattr("pipeline.ports.problem", lambda host, port: None)
-    done = invoke("tensorboard", "digits", "--output", str(tmp_path), "--port", "7007")
-    folder = tmp_path / "digits" / "model_run"
-    assert done.output == f"TensorBoard on {folder}: http://127.0.0.1:7007 (Ctrl-C stops it)\n"
-    assert called == [["-m", "tensorboard.main", f"--logdir={folder}", "--port=7007", "--host=127.0.0.1"]]
-
-
 def test_models_lists_the_survey_in_its_columns(monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
     lines = [line.rstrip() for line in invoke("models").output.splitlines()]

@@ -4,11 +4,14 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import requests
+import tenacity
 from conftest import METAPRIOR, digits_folder, metaprior
 
 COMPONENTS = [
@@ -170,3 +173,39 @@ def test_the_served_encoder_answers_what_batch_embedding_wrote(finished, served)
     for client in (Client(rest_port=served["rest_port"]), Client(grpc_port=served["grpc_port"])):
         answer = client.predict({"image": images}, signature="embed")
         np.testing.assert_allclose(answer["embedding"], [expected[name] for name in ids], atol=1e-5)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_tensorboard_shows_every_part_of_the_objective(finished):
+    port = free_port()
+    command = [str(METAPRIOR), "tensorboard", "digits", "--port", str(port)]
+    process = subprocess.Popen(
+        command, cwd=finished.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    lines = iter(process.stdout.readline, "")
+    first = next(lines)
+    assert first.endswith(f"model_run/7: http://127.0.0.1:{port} (Ctrl-C stops it)\n"), first
+    assert any("Press CTRL+C to quit" in line for line in lines)
+    tags = retried(f"http://127.0.0.1:{port}/data/plugin/scalars/tags")
+    wanted = {"rate", "distortion", "elbo", "term/nll", "term/kl", "weight/kl", "learning_rate", "gradient_norm"}
+    assert wanted | {"examples_per_second"} <= set(tags["train"])
+    images = retried(f"http://127.0.0.1:{port}/data/plugin/images/tags")
+    assert set(images["eval"]) == {"reconstructions", "samples", "traversals"}
+    assert retried(f"http://127.0.0.1:{port}/data/plugin/projector/runs") == ["eval"]
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+
+
+def retried(url: str):
+    """The JSON at a URL, once it is not empty: TensorBoard reads its files in the background."""
+    attempt = tenacity.retry(
+        retry=tenacity.retry_if_result(lambda found: not found),
+        wait=tenacity.wait_fixed(0.5),
+        stop=tenacity.stop_after_delay(60),
+    )
+    return attempt(lambda: requests.get(url, timeout=10).json())()

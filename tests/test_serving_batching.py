@@ -74,6 +74,14 @@ def test_outputs_that_are_not_batch_major_are_answered_one_by_one(batcher, serva
     assert [future.result(60)["values"].tolist() for future in futures] == [[0.0], [1.0], [2.0]]
 
 
+def test_a_large_request_is_sliced_only_where_rows_are_rows(batcher, servable):
+    rows = np.arange(20, dtype=np.float32).reshape(10, 2)
+    sliced = batcher.submit(servable, servable.signatures["two_out"], {"x": rows}, FAR)
+    np.testing.assert_array_equal(sliced.result(60)["y"], rows / 2 + 2)
+    whole = batcher.submit(servable, servable.signatures["distinct"], {"x": np.zeros([10, 2], np.float32)}, FAR)
+    assert whole.result(60)["values"].tolist() == [0.0]
+
+
 def test_a_scalar_output_is_never_batched(servable):
     assert not servable.signatures["scalar"].batch_major
     assert servable.signatures["two_out"].batch_major

@@ -156,7 +156,7 @@ REFUSED_PREDICTIONS = [
 @pytest.mark.parametrize(("request_parts", "code", "text"), REFUSED_PREDICTIONS)
 def test_predict_refuses_with_tf_servings_code_and_text(stub, request_parts, code, text):
     assert refusal(stub.Predict, make_request(**request_parts)) == (code, text)
-    np.testing.assert_array_equal(answer(stub)["y"], [[2.5, 3.0]]), "and goes on answering"
+    np.testing.assert_array_equal(answer(stub)["y"], [[2.5, 3.0]])  # and goes on answering
 
 
 def test_predict_without_a_model_spec_is_refused(stub):

@@ -58,7 +58,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         _ = records | f"Sample[{split}]" >> sample | f"Baselines[{split}]" >> write
 
 
-def _describe(artifact: Embeddings, splits: list[str], model: str) -> None:
+def _describe(artifact: types.Artifact, splits: list[str], model: str) -> None:
     record = read_metadata(Path(model, SERVING))
     artifact.split_names = artifact_utils.encode_split_names(splits)
     artifact.space = record["space"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -105,5 +106,5 @@ def _read(paths: tf.Tensor) -> tf.data.Dataset:
 
 @tf.autograph.experimental.do_not_convert
 def _records(path: tf.Tensor) -> tf.data.Dataset:
-    compressed = tf.strings.regex_full_match(path, r".*\.gz")
-    return tf.data.TFRecordDataset(path, compression_type=tf.where(compressed, "GZIP", ""))
+    compression: Any = tf.where(tf.strings.regex_full_match(path, r".*\.gz"), "GZIP", "")
+    return tf.data.TFRecordDataset(path, compression_type=compression)

@@ -7,6 +7,7 @@ tensors a missing number is NaN and a missing text is the empty string.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -42,10 +43,11 @@ def parse(examples: tf.Tensor, spec: FeatureSpec, *, roles: bool = False) -> dic
     Raises:
         tf.errors.InvalidArgumentError: if an example holds other types or numbers of values.
     """
-    return tf.io.parse_example(examples, raw_features(spec, roles=roles))
+    raw: Any = tf.io.parse_example(examples, raw_features(spec, roles=roles))
+    return raw
 
 
-def graph_inputs(raw: Tensors, declared: Mapping[str, object]) -> dict[str, tf.Tensor | tf.SparseTensor]:
+def graph_inputs(raw: Tensors, declared: Mapping[str, Any]) -> dict[str, tf.Tensor | tf.SparseTensor]:
     """Returns raw tensors in the form in which Transform's graph declares its inputs.
 
     The schema decides that form: a column that was complete when the schema was inferred is dense, one
@@ -58,8 +60,8 @@ def graph_inputs(raw: Tensors, declared: Mapping[str, object]) -> dict[str, tf.T
     return {key: _as_declared(value, declared[key]) for key, value in raw.items()}
 
 
-def _as_declared(value: tf.Tensor, feature: object) -> tf.Tensor | tf.SparseTensor:
-    if isinstance(feature, tf.io.FixedLenFeature):
+def _as_declared(value: tf.Tensor, feature: Any) -> tf.Tensor | tf.SparseTensor:
+    if not isinstance(feature, tf.io.VarLenFeature):
         return tf.reshape(value, [-1, *feature.shape])
     row = tf.reshape(value, [tf.shape(value)[0], -1])
     where = tf.where(observed(row))

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -117,7 +118,7 @@ def _text(value: tf.Tensor | tf.SparseTensor) -> tf.Tensor:
     return tf.reshape(_dense(value, ""), [-1])
 
 
-def _dense(value: tf.Tensor | tf.SparseTensor, missing: object, *, width: int = 1) -> tf.Tensor:
+def _dense(value: Any, missing: object, *, width: int = 1) -> tf.Tensor:
     if isinstance(value, tf.SparseTensor):
         shape = tf.stack([value.dense_shape[0], width])
         value = tf.sparse.to_dense(tf.SparseTensor(value.indices, value.values, shape), missing)

@@ -36,10 +36,13 @@ def command(run: str | None, path: Path | None, output: Path, host: str, **flags
 
 def _serve(folder: Path, *, host: str, name: str | None, port: int, rest_port: int) -> None:
     import logging
+    import os
 
     from pipeline.quiet import native_noise
     from serving.server import Options, serve
 
+    # What a request's failure is about goes to who sent it; TensorFlow would write it here a second time.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with native_noise():
         import tensorflow  # noqa: F401  (here, where what it says of the machine is kept from the terminal)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")

@@ -1,7 +1,6 @@
 """`metaprior tensorboard`: the trainings' curves, images and projections."""
 
 import os
-import sys
 from pathlib import Path
 
 import click
@@ -19,10 +18,17 @@ def command(run: str | None, port: int, host: str, output: Path) -> None:
 
     RUN is a run's id, its beginning, or a pipeline's name.
     """
-    from pipeline import history, ports
+    from pipeline import history, ports, quiet
 
     folder = history.training(output, run)
     ports.require(host, {"--port": port})
-    click.echo(f"TensorBoard on {folder}: http://{host}:{port} (Ctrl-C stops it)")
     flags = [f"--logdir={folder}", f"--port={port}", f"--host={host}"]
-    os.execv(sys.executable, [sys.executable, "-m", "tensorboard.main", *flags])
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with quiet.native_noise():
+        import tensorflow  # noqa: F401  (here, where what it says of the machine is kept from the terminal)
+        from tensorboard import default, program
+
+        board = program.TensorBoard(plugins=default.get_plugins())
+    board.configure(["tensorboard", *flags])
+    click.echo(f"TensorBoard on {folder}: http://{host}:{port} (Ctrl-C stops it)")
+    raise SystemExit(board.main())
