@@ -65,6 +65,7 @@ def record(model: keras.Model, task: Task) -> dict[str, Any]:
         "latent": latent,
         "spec": dataclasses.asdict(task.spec),
         "images": dict(task.images) if task.images is not None else None,
+        "missing": list(task.missing),
         "metaprior": metadata.version("metaprior"),
     }
 

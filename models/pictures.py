@@ -10,22 +10,25 @@ SPAN = np.linspace(-2.0, 2.0, 9, dtype=np.float32)
 MOST_LATENTS = 16
 
 
-def grid(images: np.ndarray, *, columns: int) -> np.ndarray:
+def grid(images: np.ndarray, *, columns: int, gap: int = 1) -> np.ndarray:
     """Returns images [count, height, width, channels] side by side, row by row, as one picture.
 
     Args:
         images: values from 0 to 1; what lies outside is clipped.
         columns: images a row; the last row is filled up with black.
+        gap: pixels of gray between two images.
 
     Returns:
-        float32 [rows * height, columns * width, channels].
+        float32 [rows * (height + gap) - gap, columns * (width + gap) - gap, channels].
     """
     count, height, width, channels = images.shape
     rows = math.ceil(count / columns)
     full = np.zeros((rows * columns, height, width, channels), np.float32)
     full[:count] = np.clip(images, 0.0, 1.0)
-    full = full.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
-    return full.reshape(rows * height, columns * width, channels)
+    full = np.pad(full, ((0, 0), (0, gap), (0, gap), (0, 0)), constant_values=0.5)
+    high, wide = height + gap, width + gap
+    full = full.reshape(rows, columns, high, wide, channels).transpose(0, 2, 1, 3, 4)
+    return full.reshape(rows * high, columns * wide, channels)[: rows * high - gap, : columns * wide - gap]
 
 
 def reconstructions(model: keras.Model, x: tf.Tensor) -> np.ndarray:

@@ -35,7 +35,7 @@ def write(model: keras.Model, batches: Iterable[dict[str, tf.Tensor]], *, spec: 
         info.sprite.image_path = "thumbnails.png"
         info.sprite.single_image_dim.extend([spec.shape[1], spec.shape[0]])
         rest = np.zeros((side * side - len(images), *spec.shape), np.float32)  # the sheet must be square
-        sheet = grid(np.concatenate([images, rest]), columns=side)
+        sheet = grid(np.concatenate([images, rest]), columns=side, gap=0)
         keras.utils.save_img(folder / info.sprite.image_path, sheet * 255, scale=False)
     projector.visualize_embeddings(str(folder), config)
 

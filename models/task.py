@@ -1,7 +1,7 @@
 """What a training is asked to do: the Trainer's `custom_config` as one object."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ class Task:
         training: its `training` section.
         seed: decides every random draw.
         images: its `data.images` section, where the data are images.
+        missing: its `data.missing` texts, which the encoder's record keeps for reading other inputs alike.
         checkpoints: folder for the checkpoints of this very training, until it has succeeded.
     """
 
@@ -32,6 +33,7 @@ class Task:
     training: Mapping[str, Any]
     seed: int
     images: Mapping[str, Any] | None
+    missing: Sequence[str]
     checkpoints: str
 
     @classmethod
@@ -39,7 +41,7 @@ class Task:
         """Returns the task of a Trainer's `custom_config`; keys that only name the code's version are left."""
         spec = FeatureSpec.from_json(custom_config["spec"])
         images = custom_config["images"] if spec.kind == "image" else None
-        rest = {name: custom_config[name] for name in ("model", "training", "seed", "checkpoints")}
+        rest = {name: custom_config[name] for name in ("model", "training", "seed", "missing", "checkpoints")}
         return cls(spec=spec, images=images, **rest)
 
     def resolved(self, spec: FeatureSpec) -> "Task":

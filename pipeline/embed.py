@@ -38,7 +38,7 @@ def matching_data(source: str, record: dict) -> Data:
         record: the encoder's `metaprior.json`.
     """
     images = Images(**record["images"]) if record["images"] else Images()
-    return Data(source=source, images=images)
+    return Data(source=source, images=images, missing=tuple(record["missing"]))
 
 
 def embed_file(source: str, output: Path, *, serving: Path, beam_args: tuple[str, ...], seed: int = 0) -> int:

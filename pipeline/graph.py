@@ -123,6 +123,7 @@ def _training(config: Config, spec: str, *, data: str) -> dict[str, Any]:
     settings = {
         "spec": spec,
         "images": config.data.images.model_dump(mode="json"),
+        "missing": list(config.data.missing),
         "model": config.model.model_dump(mode="json"),
         "training": config.training.model_dump(mode="json"),
         "seed": config.seed,

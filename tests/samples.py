@@ -162,6 +162,7 @@ def arguments(sample: Sample, folder: Path, **training) -> SimpleNamespace:
         "training": section | training,
         "seed": 0,
         "images": {"size": None, "channels": None, "letterbox": True},
+        "missing": ["?"],
         "code": "0",
         "checkpoints": str(folder / "checkpoints"),
     }

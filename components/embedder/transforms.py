@@ -57,7 +57,7 @@ class WriteTable(beam.PTransform):
         return (
             input_or_inputs
             | "Batch" >> beam.BatchElements(min_batch_size=BATCH, max_batch_size=BATCH)
-            | "Apply" >> beam.ParDo(_Apply(self._load, Path(self._prefix).parent.name))
+            | "Apply" >> beam.ParDo(_Apply(self._load, Path(self._prefix).parent.name.removeprefix("Split-")))
             | "Write"
             >> beam.io.WriteToParquetBatched(
                 self._prefix, schema=self._schema, file_name_suffix=".parquet", codec="zstd"

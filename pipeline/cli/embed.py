@@ -32,4 +32,4 @@ def command(source: str, target: Path, serving: Path | None, run: str | None, se
 
         beam = Config.model_fields["beam"].default
         rows = embed_file(source, target, serving=folder, beam_args=beam, seed=seed)
-    click.echo(f"{rows:,} embeddings written to {target}")
+    click.echo(f"{rows:,} embedding{'' if rows == 1 else 's'} written to {target}")
