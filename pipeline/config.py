@@ -143,7 +143,9 @@ class Training(Section):
         default=500, description="Steps between checkpoints, from which a killed run resumes."
     )
     xla: Literal["auto", "on", "off"] = Field(
-        default="auto", description="Compile the training step; auto does so on accelerators."
+        default="auto",
+        description="Compile the training step; auto does so on accelerators, and on CPUs for long trainings of networks "
+        "without convolutions.",
     )
 
 
