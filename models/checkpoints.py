@@ -92,7 +92,8 @@ class Checkpoints:
         try:
             self._manager.save(checkpoint_number=self._state.step)
         except (OSError, tf.errors.OpError) as error:
-            reason = str(error).splitlines()[0]
+            # TensorFlow puts the op and the file before what the disk said, and the op once more behind it.
+            reason = str(error).splitlines()[0].rpartition("; ")[2].partition(" [Op:")[0]
             raise InputError(
                 f"checkpoints: cannot write to {self._folder}: {reason}. Free disk space or make the "
                 "folder writable; training resumes from the last whole checkpoint."

@@ -144,8 +144,8 @@ class Training(Section):
     )
     xla: Literal["auto", "on", "off"] = Field(
         default="auto",
-        description="Compile the training step; auto does so on accelerators, and on CPUs for long trainings of networks "
-        "without convolutions.",
+        description="Compile the training step; auto does so on accelerators and, on CPUs, for long trainings "
+        "of networks without convolutions.",
     )
 
 

@@ -67,6 +67,11 @@ def embed_file(source: str, output: Path, *, serving: Path, beam_args: tuple[str
     try:
         _run(data, partial, version=version, beam_args=beam_args, seed=seed)
         return _join(partial, output)
+    except (RuntimeError, OSError) as error:  # as which Beam raises whatever a worker raised
+        line, mendable = reason(error)
+        if mendable:
+            raise InputError(line) from error
+        raise
     finally:
         shutil.rmtree(partial)
 
@@ -76,14 +81,8 @@ def _run(data: Data, folder: Path, *, version: Path, beam_args: tuple[str, ...],
     encoder = load()
     read = ReadExamples(data, seed=seed, expected=encoder.spec)
     write = WriteTable(load, schema=encoder.schema, prefix=str(folder / "part"))
-    try:
-        with beam.Pipeline(options=PipelineOptions(list(beam_args))) as pipeline:
-            _ = pipeline | "Read" >> read | "Encode" >> write
-    except RuntimeError as error:  # as which Beam raises whatever a worker raised
-        line, at_fault = reason(error)
-        if at_fault:
-            raise InputError(line) from error
-        raise
+    with beam.Pipeline(options=PipelineOptions(list(beam_args))) as pipeline:
+        _ = pipeline | "Read" >> read | "Encode" >> write
 
 
 def _join(folder: Path, output: Path) -> int:

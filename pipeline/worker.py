@@ -101,9 +101,9 @@ def main(arguments: list[str]) -> int:
                 run(config, events, run_id=Path(path).stem)
         except Exception as error:  # noqa: BLE001  (the process's last line of defence: whatever it is, it is told)
             traceback.print_exc()
-            line, at_fault = reason(error)
+            line, mendable = reason(error)
             events.tell("failed", component=events.component, reason=line, time=time.time())
-            return REFUSED if at_fault else FAILED
+            return REFUSED if mendable else FAILED
     return DONE
 
 

@@ -1,5 +1,6 @@
 """The small parts around the pipeline: cache keys, pushes, the model to compare with, reasons."""
 
+import errno
 import json
 import os
 import types
@@ -76,6 +77,11 @@ def test_the_code_version_follows_the_sources(tmp_path, monkeypatch):
     assert code.version("sample_package") != before
 
 
+AGAIN = "choose another folder; then run the same command again."
+FULL = f"the disk is full. Free some space, or {AGAIN}"
+READ_ONLY = f"the run's folder is on a read-only file system. Make it writable, or {AGAIN}"
+
+
 def fault(cause: Exception, outer: Exception) -> Exception:
     try:
         try:
@@ -97,6 +103,9 @@ def fault(cause: Exception, outer: Exception) -> Exception:
         ),
         (KeyError("k"), ("KeyError: 'k'", False)),
         (ValueError("first\nsecond"), ("ValueError: first", False)),
+        (fault(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a"), RuntimeError("write failed")), (FULL, True)),
+        (RuntimeError("UNKNOWN: a/b; No space left on device [while running 'Write']"), (FULL, True)),
+        (OSError(errno.EROFS, os.strerror(errno.EROFS)), (READ_ONLY, True)),
     ],
 )
 def test_the_reason_is_one_line(error, expected):
