@@ -22,9 +22,15 @@ if [ ! -f "$include/Python.h" ]; then
   printf 'export CPATH=%q\n' "$headers/python3.11:$headers"
 fi
 compiler=$runtime/tools/bin/python
-[ -d "$runtime/tools/lib/python3.11/site-packages/ziglang" ] ||
+stamp=$runtime/tools/.compiler
+wanted=$(sha256sum bootstrap/compiler.lock | cut -d' ' -f1)
+if [ "$(cat "$stamp" 2>/dev/null || true)" != "$wanted" ]; then
+  # What an interrupted installation left would be taken for a whole one.
+  rm -rf "$stamp" "$runtime"/tools/lib/python3.11/site-packages/ziglang{,-*.dist-info}
   "$runtime/tools/bin/uv" pip install -q --python "$compiler" --require-hashes -r bootstrap/compiler.lock >"$runtime/tools.log" 2>&1 ||
-  die "could not install a C++ compiler (see .runtime/tools.log). Install g++."
+    die "could not install a C++ compiler (see .runtime/tools.log). Install g++."
+  printf '%s' "$wanted" >"$stamp"
+fi
 printf 'export CC=%q CXX=%q LDSHARED=%q LDCXXSHARED=%q\n' "$compiler -m ziglang cc" "$compiler -m ziglang c++" \
   "$compiler -m ziglang cc -shared" "$compiler -m ziglang c++ -shared"
 printf 'export ZIG_GLOBAL_CACHE_DIR=%q\n' "$runtime/cache/compiler"

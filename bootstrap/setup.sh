@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds .venv (and .runtime, where the host's C library is too old) from requirements.lock.
-# Everything stays inside the checkout. A finished set-up is stamped by a hash of its inputs, so a
-# second run returns at once; an unfinished one is thrown away and built again.
+# Everything stays inside the checkout. A finished set-up is stamped by its inputs, so a second run
+# returns at once; an unfinished one is thrown away and built again. The stamp's lines: a hash of what
+# says which packages, a hash of these scripts with the place, and the Python it was built from.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
@@ -13,8 +14,10 @@ lock=requirements.lock
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "$*"; exit 2; }
 
-wanted=$(cat "$lock" setup.py bootstrap/*.sh bootstrap/*.lock | sha256sum | cut -d' ' -f1)-$root
-if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then exit 0; fi
+packages=$(cat "$lock" setup.py bootstrap/*.lock | sha256sum | cut -d' ' -f1)
+scripts=$(cat bootstrap/*.sh | sha256sum | cut -d' ' -f1)-$root
+finished() { [ "$(head -n 2 "$stamp" 2>/dev/null || true)" = "$packages"$'\n'"$scripts" ]; }
+if finished; then exit 0; fi
 
 [ "$(uname -sm)" = "Linux x86_64" ] ||
   die "needs x86-64 Linux (this is $(uname -sm)). Use the container image: docker build ."
@@ -30,7 +33,7 @@ free=$(df -Pk "$root" | awk 'NR==2 {print int($4 / 1048576)}')
 mkdir -p "$runtime"
 exec 9>"$runtime/lock"
 flock -n 9 || { say "another set-up is at work here; waiting for it."; flock 9; }
-if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then exit 0; fi
+if finished; then exit 0; fi
 
 export UV_CACHE_DIR=${UV_CACHE_DIR:-$runtime/cache/uv} UV_NO_PROGRESS=1 UV_NO_CONFIG=1
 export UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-180} PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -59,9 +62,11 @@ if [ "$(cat "$tools_stamp" 2>/dev/null || true)" != "$tools_wanted" ]; then
 fi
 
 # 2. The interpreter. An old C library is replaced for this interpreter alone.
-# A stamp that only another lock made means a sound environment to update; none means an unfinished one.
+# Where only the packages are others, the environment is sound and is updated. Other scripts or another
+# Python would have made another interpreter, and no stamp means an unfinished one: it is built anew.
+interpreter=$scripts$'\n'$python
 fresh=yes
-if [ -x "$venv/bin/python" ] && [ "$(sed 's/^[^-]*-//' "$stamp" 2>/dev/null || true)" = "$root" ]; then fresh=no; fi
+if [ -x "$venv/bin/python" ] && [ "$(tail -n +2 "$stamp" 2>/dev/null || true)" = "$interpreter" ]; then fresh=no; fi
 rm -f "$stamp"
 if [ "$fresh" = yes ]; then
   say "preparing Python (2/3)"
@@ -78,6 +83,6 @@ say "installing the packages of $lock (3/3; about 3 GB, several minutes on the f
   die "could not install the packages; the reason stands above. Running it again resumes from what was downloaded."
 "$tools/bin/uv" pip install -q --python "$venv/bin/python" --no-deps --no-build-isolation --editable . ||
   die "could not install the project itself; the reason stands above."
-printf '%s' "$wanted" >"$stamp.new"
+printf '%s\n' "$packages" "$interpreter" >"$stamp.new"
 mv "$stamp.new" "$stamp"
 say "ready: .venv/bin/metaprior"

@@ -8,8 +8,9 @@ from pathlib import Path
 import apache_beam as beam
 import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.utils import shared
 
-from components.embedder.encoder import Encoder, read_metadata
+from components.embedder.encoder import Encoder, read_metadata, read_spec
 from components.embedder.transforms import WriteTable
 from components.pusher.versions import versions
 from models.errors import InputError
@@ -59,6 +60,8 @@ def embed_file(source: str, output: Path, *, serving: Path, beam_args: tuple[str
     """
     version = latest(serving)
     data = matching_data(source, read_metadata(version))
+    if output.is_dir():
+        raise InputError(f"{output}: is a folder. Name a file that ends in .parquet.")
     partial = output.parent / f".{output.name}.{uuid.uuid4().hex}"
     try:
         partial.mkdir(parents=True)
@@ -77,10 +80,11 @@ def embed_file(source: str, output: Path, *, serving: Path, beam_args: tuple[str
 
 
 def _run(data: Data, folder: Path, *, version: Path, beam_args: tuple[str, ...], seed: int) -> None:
+    record = read_metadata(version)
     load = functools.partial(Encoder, str(version), score=False)
-    encoder = load()
-    read = ReadExamples(data, seed=seed, expected=encoder.spec)
-    write = WriteTable(load, schema=encoder.schema, prefix=str(folder / "part"))
+    read = ReadExamples(data, seed=seed, expected=read_spec(record))
+    schema = Encoder.schema_of(record, score=False)
+    write = WriteTable(load, schema=schema, prefix=str(folder / "part"), handle=shared.Shared())
     with beam.Pipeline(options=PipelineOptions(list(beam_args))) as pipeline:
         _ = pipeline | "Read" >> read | "Encode" >> write
 

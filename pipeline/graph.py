@@ -12,7 +12,6 @@ from tfx.orchestration import pipeline as tfx_pipeline
 from components.embedder.component import Embedder
 from components.evaluator.component import RepresentationEvaluator
 from components.pusher.component import Pusher
-from components.pusher.versions import versions
 from components.serving_check.component import ServingCheck
 from components.validation_gate.component import ValidationGate
 from models import training
@@ -66,7 +65,7 @@ def create_pipeline(config: Config) -> tfx_pipeline.Pipeline:
         run_fn=dotted(training.run_fn),
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
-        custom_config=_training(config, spec, data=ingest.description.fingerprint),
+        custom_config=_training(config, spec, examples=ingest.query),
     )
     model = trainer.outputs["model"]
     blessed = tfx.dsl.Resolver(
@@ -80,7 +79,7 @@ def create_pipeline(config: Config) -> tfx_pipeline.Pipeline:
         model=model,
         baseline_model=blessed.outputs["model"],
         limit=config.evaluation.examples,
-        code=code.version("components.embedder"),
+        code=code.version("components.embedder", "models.features"),
     )
     evaluator = RepresentationEvaluator(
         embeddings=embedder.outputs["embeddings"],
@@ -92,14 +91,14 @@ def create_pipeline(config: Config) -> tfx_pipeline.Pipeline:
         seed=config.seed,
         code=code.version("components.evaluator", "components.metrics", "components.report"),
     )
-    check = ServingCheck(model=model, code=code.version("components.serving_check", "serving"))
+    check = ServingCheck(model=model, code=code.version("components.serving_check", "models.features", "serving"))
     pusher = Pusher(
         model=model,
         blessing=evaluator.outputs["blessing"],
         infra_blessing=check.outputs["infra_blessing"],
         folder=str(paths.serving(config)),
         keep=config.serving.keep,
-        refill=_refill(config),
+        look=str(time.time_ns()),
     )
     nodes = [ingest, statistics, schema, validator, gate, transform, trainer, blessed]
     nodes += [embedder, evaluator, check, pusher]
@@ -119,7 +118,7 @@ def _schema(config: Config, statistics):
     return tfx.components.SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=True)
 
 
-def _training(config: Config, spec: str, *, data: str) -> dict[str, Any]:
+def _training(config: Config, spec: str, *, examples: str) -> dict[str, Any]:
     settings = {
         "spec": spec,
         "images": config.data.images.model_dump(mode="json"),
@@ -129,8 +128,9 @@ def _training(config: Config, spec: str, *, data: str) -> dict[str, Any]:
         "seed": config.seed,
         "code": code.version("models"),
     }
-    # An unfinished training is resumed only by a run that would train the same model on the same data.
-    key = hashlib.sha256(json.dumps([settings, data], sort_keys=True).encode()).hexdigest()[:12]
+    # An unfinished training is resumed only by a run that would train the same model on the same examples.
+    identity = [settings, examples, config.data.splits.model_dump()]
+    key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
     return settings | {"checkpoints": str(paths.checkpoints(config) / key)}
 
 
@@ -138,9 +138,3 @@ def _workers(config: Config) -> list[str]:
     """Returns the flag that keeps TFX from packing itself for remote workers (4 s a component) where there are none."""
     local = any(flag.lower() in ("--runner=fnapirunner", "--runner=directrunner") for flag in config.beam)
     return ["--sdk_container_image=none"] if local else []
-
-
-def _refill(config: Config) -> str:
-    """Returns a new value where an earlier run's versions are gone, so that the push is not taken from the cache."""
-    emptied = paths.metadata(config).exists() and not versions(paths.serving(config))
-    return str(time.time_ns()) if emptied else ""

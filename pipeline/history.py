@@ -32,15 +32,20 @@ def find(output: Path, name: str) -> Run:
     Raises:
         InputError: if there is no such run, or several.
     """
+    return _named(output, name)[0]
+
+
+def _named(output: Path, name: str) -> list[Run]:
+    """Returns the runs a name stands for, the latest first: several only where it is a pipeline's."""
     known = runs(output)
     if not known:
         raise InputError(f"no runs below {output}. Start one with `metaprior run`.")
     exact = [run for run in known if name in (run.id, run.pipeline)]
     if exact:
-        return exact[0]
+        return exact
     begun = [run for run in known if run.id.startswith(name)]
     if len(begun) == 1:
-        return begun[0]
+        return begun
     if begun:
         raise InputError(f"{name}: the beginning of {len(begun)} runs. Give more of the id.")
     near = closest(name, [*(run.id for run in known), *{run.pipeline for run in known}])
@@ -51,23 +56,27 @@ def find(output: Path, name: str) -> Run:
 def serving(output: Path, name: str | None = None) -> Path:
     """Returns the folder of the served versions of one run, or of the latest that pushed one.
 
+    A version that was since removed counts only where no other run's is left.
+
     Args:
         output: the folder that holds the pipelines' folders.
-        name: as in `find`.
+        name: a run's id, the beginning of one, or a pipeline's name (its latest run that pushed one).
 
     Raises:
         InputError: if there is no such run, or it pushed nothing.
     """
-    if name is not None:
-        run = find(output, name)
-        if run.serving is None:
-            raise InputError(f"{run.id}: this run pushed no encoder. `metaprior runs {run.id}` shows how it went.")
-        return run.serving
-    folders = (run.serving for run in runs(output) if run.serving)
-    folder = next(folders, None)
-    if folder is None:
+    candidates = runs(output) if name is None else _named(output, name)
+    pushed = [(run.serving, run.version) for run in candidates if run.serving]
+    there = [folder for folder, version in pushed if (folder / str(version)).is_dir()]
+    folders = there or [folder for folder, _ in pushed]
+    if folders:
+        return folders[0]
+    if name is None:
         raise InputError(f"no encoder below {output} was pushed yet. Run `metaprior run`, or give --path.")
-    return folder
+    if name == candidates[0].pipeline:
+        raise InputError(f"{name}: none of its runs pushed an encoder. `metaprior runs {name}` shows the latest.")
+    run = candidates[0].id
+    raise InputError(f"{run}: this run pushed no encoder. `metaprior runs {run}` shows how it went.")
 
 
 def report(output: Path, name: str | None = None) -> Path:
@@ -75,15 +84,16 @@ def report(output: Path, name: str | None = None) -> Path:
 
     Args:
         output: the folder that holds the pipelines' folders.
-        name: as in `find`.
+        name: a run's id, the beginning of one, or a pipeline's name (its latest run that has one).
 
     Raises:
         InputError: if there is no such run, or it has no report.
     """
-    candidates = runs(output) if name is None else [find(output, name)]
+    candidates = runs(output) if name is None else _named(output, name)
     path = next((run.report for run in candidates if run.report and run.report.is_file()), None)
     if path is None:
-        who = f"the run {candidates[0].id}" if name else f"a run below {output}"
+        one = name is not None and name != candidates[0].pipeline
+        who = f"the run {candidates[0].id}" if one else f"a run {f'of {name}' if name else f'below {output}'}"
         raise InputError(f"no report of {who}: it is written when a run has been evaluated.")
     return path.resolve()
 
@@ -93,12 +103,12 @@ def training(output: Path, name: str | None = None) -> Path:
 
     Args:
         output: the folder that holds the pipelines' folders.
-        name: as in `find`.
+        name: a run's id, the beginning of one, or a pipeline's name (its latest run that trained).
 
     Raises:
         InputError: if there is no such run, or nothing was trained.
     """
-    candidates = runs(output) if name is None else [find(output, name)]
+    candidates = runs(output) if name is None else _named(output, name)
     trainings = [found for run in candidates if (found := run.artifact(MODEL_RUN))]
     if not trainings:
         raise InputError(f"no training below {output} to show. Start one with `metaprior run`.")

@@ -1,6 +1,7 @@
 """Starts a run's worker process and listens to it; the heavy libraries are loaded over there."""
 
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
@@ -81,17 +82,25 @@ def _write_settings(config: Config) -> tuple[str, Path]:
     folder = paths.logs(config)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        run_id, path = _new_id(folder)
+        path = _new_file(folder)
         path.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise InputError(
             f"output: cannot write {folder}: {error.strerror}. Make room or choose another folder: --set output=FOLDER."
         ) from error
-    return run_id, path
+    return path.stem, path
 
 
-def _new_id(folder: Path) -> tuple[str, Path]:
-    stem = time.strftime("%Y%m%d-%H%M%S")
-    taken = {path.stem for path in folder.glob(f"{stem}*.json")}
-    run_id = stem if not taken else f"{stem}-{len(taken) + 1}"
-    return run_id, folder / f"{run_id}.json"
+def _new_file(folder: Path) -> Path:
+    """Creates the file whose name is the run's id; of two starts in one second, only one can."""
+    second = time.strftime("%Y%m%d-%H%M%S")
+    names = itertools.chain([second], (f"{second}-{count}" for count in itertools.count(2)))
+    return next(path for name in names if _create(path := folder / f"{name}.json"))
+
+
+def _create(path: Path) -> bool:
+    try:
+        path.open("x").close()
+    except FileExistsError:
+        return False
+    return True

@@ -1,5 +1,6 @@
 """Runs a pipeline in this process, one component after another, and says what happens."""
 
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -71,7 +72,13 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             # As ML Metadata has them: the launcher's own copies lack what the executor set, or the cache found.
             self.outputs[name] = execution_lib.get_output_artifacts(handle, execution.execution_id)
             (record,) = handle.store.get_executions_by_id([execution.execution_id])
-        self._emit("cached" if record.last_known_state == CACHED else "done", component=name, time=time.time())
+        cached = record.last_known_state == CACHED or _unchanged(self.outputs[name])
+        self._emit("cached" if cached else "done", component=name, time=time.time())
+
+
+def _unchanged(outputs: Mapping[str, Sequence[Any]]) -> bool:
+    """Returns whether a component that looks in every run found nothing to do."""
+    return any(a.get_int_custom_property("unchanged") for a in itertools.chain.from_iterable(outputs.values()))
 
 
 def _is_resolver(node) -> bool:

@@ -12,7 +12,7 @@ from components.evaluator.schema import read_evaluation
 from components.report.summary import console_summary
 from pipeline import console as live
 from pipeline.config import Config
-from pipeline.events import Summary
+from pipeline.events import Failed, Summary
 from pipeline.launch import Worker
 from pipeline.listing import shown
 
@@ -22,7 +22,8 @@ DONE, FAILED = 0, 1
 def run(config: Config, *, heading: str, console: Console | None = None) -> int:
     """Runs a configuration in a worker process, shows how it goes, and returns the exit code.
 
-    Ctrl-C, a closed terminal and SIGTERM end the worker before they end this process.
+    Ctrl-C, a closed terminal and SIGTERM end the worker before they end this process. A signal that this
+    process was started to ignore stays ignored: `nohup` keeps its promise.
 
     Args:
         config: the configuration.
@@ -38,7 +39,8 @@ def run(config: Config, *, heading: str, console: Console | None = None) -> int:
     """
     console = console or Console()
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     with Worker(config) as worker:
         console.print(heading, markup=False, highlight=False)
         view = _follow(worker, console)
@@ -66,14 +68,13 @@ def ending(view: live.View, code: int, *, config: Config, log: Path) -> list[str
         log: path of its log file.
     """
     where = f"Log: {shown(log)}"
-    if view.summary and code == 0:
-        return [*_learned(view.summary), *_next(view.summary, config), where]
+    if view.summary:
+        odd = ["", _after(view, code)] if code else []
+        return [*_learned(view.summary), *_next(view.summary, config), *odd, where]
     if view.failure:
-        who = f"{view.failure.component} failed: " if view.failure.component else ""
-        return ["", f"{who}{view.failure.reason}", where]
+        return ["", _failed(view.failure), where]
     if code < 0:
-        death = f"the training process was killed (signal {-code}); run the same command again to resume"
-        return ["", death, where]
+        return ["", _death(view, -code), where]
     return ["", f"the run ended without saying why (exit status {code}); its log does", where]
 
 
@@ -82,6 +83,28 @@ def exit_code(view: live.View, code: int) -> int:
     if code == 0:
         return DONE if view.summary else FAILED
     return code if code > 0 else FAILED
+
+
+def _failed(failure: Failed) -> str:
+    return f"{failure.component} failed: {failure.reason}" if failure.component else failure.reason
+
+
+def _death(view: live.View, number: int) -> str:
+    # The live table has marked the component failed by now; plain lines leave it running.
+    at_work = (name for name, row in view.rows.items() if row.status in ("running", "failed"))
+    who = next(at_work, "the run's process")
+    death = f"{who} was killed (signal {number}); run the same command again to resume"
+    if number != signal.SIGKILL:
+        return death
+    return f"{death}. If nobody killed it, memory ran out: close other programs first"
+
+
+def _after(view: live.View, code: int) -> str:
+    """Returns what became of the worker when the run itself was over."""
+    if view.failure:
+        return f"When all was done: {_failed(view.failure)}"
+    how = f"was killed (signal {-code})" if code < 0 else f"ended with exit status {code}"
+    return f"When all was done, the run's process {how}; its log may say why."
 
 
 def _learned(summary: Summary) -> list[str]:

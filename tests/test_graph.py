@@ -4,11 +4,12 @@ import errno
 import json
 import os
 import types
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from components.pusher.versions import prune, push, versions
+from components.pusher.versions import prune, push, versions, writing
 from models.errors import InputError
 from pipeline import code
 from pipeline.failures import reason
@@ -26,40 +27,57 @@ def saved_model(tmp_path):
 def test_versions_count_up_and_ignore_other_names(saved_model, tmp_path):
     folder = tmp_path / "serving" / "encoder"
     assert versions(folder) == []
-    assert push(saved_model, folder) == 1
-    (folder / "notes").mkdir()
-    (folder / "17").mkdir()
-    assert push(saved_model, folder) == 18
+    with writing(folder):
+        assert push(saved_model, folder) == 1
+        (folder / "notes").mkdir()
+        (folder / "17").mkdir()
+        assert push(saved_model, folder) == 18
     assert versions(folder) == [1, 17, 18]
     assert (folder / "18" / "variables" / "variables.index").read_bytes() == b"index"
 
 
 def test_pruning_keeps_the_newest_and_clears_interrupted_pushes(saved_model, tmp_path):
     folder = tmp_path / "encoder"
-    for _ in range(4):
-        push(saved_model, folder)
-    (folder / ".partial-dead").mkdir()
-    assert prune(folder, keep=2) == [1, 2]
-    assert sorted(entry.name for entry in folder.iterdir()) == ["3", "4"]
+    with writing(folder):
+        for _ in range(4):
+            push(saved_model, folder)
+        (folder / ".partial-dead").mkdir()
+        assert prune(folder, keep=2) == [1, 2]
+    assert sorted(entry.name for entry in folder.iterdir()) == [".lock", "3", "4"]
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(saved_model, tmp_path):
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     occupied = tmp_path / "file"
     occupied.write_text("")
-    with pytest.raises(InputError) as caught:
-        push(saved_model, occupied / "encoder")
+    with pytest.raises(InputError) as caught, writing(occupied / "encoder"):
+        pass
     assert str(caught.value) == (
         f"serving.path: cannot write {occupied / 'encoder'}: Not a directory. "
         "Choose another folder or make this one writable."
     )
 
 
-def test_a_copy_that_fails_leaves_no_version(saved_model, tmp_path):
+def test_a_copy_that_fails_is_one_line_and_leaves_no_version(saved_model, tmp_path):
     folder = tmp_path / "encoder"
     os.mkfifo(saved_model / "variables" / "pipe")
-    with pytest.raises(InputError, match="is a named pipe"):
+    with pytest.raises(InputError) as caught, writing(folder):
         push(saved_model, folder)
-    assert list(folder.iterdir()) == []
+    assert str(caught.value) == (
+        f"serving.path: cannot write {folder}: `{saved_model / 'variables' / 'pipe'}` is a named pipe. "
+        "Choose another folder or make this one writable."
+    )
+    assert [entry.name for entry in folder.iterdir()] == [".lock"]
+
+
+def test_pushes_to_one_folder_wait_for_each_other(saved_model, tmp_path):
+    folder = tmp_path / "encoder"
+
+    def one_push(_) -> int:
+        with writing(folder):
+            return push(saved_model, folder)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(one_push, range(16))) == list(range(1, 17))
 
 
 def test_the_code_version_follows_the_sources(tmp_path, monkeypatch):
@@ -74,7 +92,11 @@ def test_the_code_version_follows_the_sources(tmp_path, monkeypatch):
     assert code.version("sample_package") == before
     (package / "part.py").write_text("VALUE = 2\n")
     code.version.cache_clear()
-    assert code.version("sample_package") != before
+    changed = code.version("sample_package")
+    assert changed != before
+    (package / "page.html").write_text("a template")
+    code.version.cache_clear()
+    assert code.version("sample_package") != changed
 
 
 AGAIN = "choose another folder; then run the same command again."

@@ -1,18 +1,52 @@
 """The Embedder: a trained encoder over every split, beside the baselines and the last blessed encoder."""
 
 import functools
+import logging
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
+from apache_beam.utils import shared
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.utils import io_utils
 
 from components.artifacts import Embeddings
-from components.embedder.encoder import SERVING, Baselines, Encoder, read_metadata
+from components.embedder.encoder import SERVING, Baselines, Encoder, read_metadata, read_spec
 from components.embedder.transforms import Sample, WriteTable
+
+_log = logging.getLogger("metaprior.embedder")
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A trained model to apply: its uri, its record, and what the steps that apply it share."""
+
+    uri: str
+    record: dict[str, Any]
+    encoder: shared.Shared = field(default_factory=shared.Shared)
+    baselines: shared.Shared = field(default_factory=shared.Shared)
+
+    @classmethod
+    def at(cls, uri: str) -> "_Model":
+        return cls(uri, read_metadata(Path(uri, SERVING)))
+
+    @property
+    def inputs(self) -> tuple:
+        """What an example must be for the model to take it."""
+        spec = read_spec(self.record)
+        return spec.kind, spec.shape, spec.dtype, [(c.name, c.kind) for c in spec.columns]
+
+    def embed(self, prefix: str) -> WriteTable:
+        load = functools.partial(Encoder, str(Path(self.uri, SERVING)), score=True)
+        schema = Encoder.schema_of(self.record, score=True)
+        return WriteTable(load, schema=schema, prefix=prefix, handle=self.encoder)
+
+    def compare(self, prefix: str) -> WriteTable:
+        load = functools.partial(Baselines, self.uri)
+        return WriteTable(load, schema=Baselines.schema_of(self.record), prefix=prefix, handle=self.baselines)
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -21,48 +55,53 @@ class Executor(base_beam_executor.BaseBeamExecutor):
     def Do(self, input_dict, output_dict, exec_properties: dict[str, Any]) -> None:
         """Writes `embeddings` (with baselines) and, where a blessed model is given, `baseline_embeddings`.
 
+        A blessed model that takes other inputs (another shape, other columns) is left out: there is
+        nothing to compare.
+
         Args:
             input_dict: `examples`, `model`, and optionally `baseline_model`.
             output_dict: `embeddings` and `baseline_embeddings`.
             exec_properties: `examples_limit`, the most examples of a split in the baselines' table.
         """
         examples = artifact_utils.get_single_instance(input_dict["examples"])
-        model = artifact_utils.get_single_uri(input_dict["model"])
+        model = _Model.at(artifact_utils.get_single_uri(input_dict["model"]))
+        blessed = _comparable(model, [artifact.uri for artifact in input_dict.get("baseline_model") or []])
         output = artifact_utils.get_single_instance(output_dict["embeddings"])
         compared = artifact_utils.get_single_instance(output_dict["baseline_embeddings"])
-        blessed = input_dict.get("baseline_model") or []
         splits = artifact_utils.decode_split_names(examples.split_names)
+        spec = read_spec(model.record)
+        sample = Sample(exec_properties["examples_limit"], key=spec.id, label=spec.label)
         with self._make_beam_pipeline() as pipeline:
             for split in splits:
-                folder = artifact_utils.get_split_uri([examples], split)
-                records = pipeline | f"Read[{split}]" >> beam.io.ReadFromTFRecord(io_utils.all_files_pattern(folder))
-                self._embed(records, model, output.uri, split)
-                self._baselines(records, model, output.uri, split, exec_properties["examples_limit"])
-                if blessed:
-                    self._embed(records, blessed[0].uri, compared.uri, split)
+                files = io_utils.all_files_pattern(artifact_utils.get_split_uri([examples], split))
+                records = pipeline | f"Read[{split}]" >> beam.io.ReadFromTFRecord(files)
+                _ = records | f"Embed[{split}]" >> model.embed(_prefix(output, split, "embeddings"))
+                baselines = model.compare(_prefix(output, split, "baselines"))
+                _ = records | f"Sample[{split}]" >> sample | f"Baselines[{split}]" >> baselines
+                for last in blessed:
+                    _ = records | f"Compare[{split}]" >> last.embed(_prefix(compared, split, "embeddings"))
         _describe(output, splits, model)
         compared.split_names = artifact_utils.encode_split_names([])
-        if blessed:
-            _describe(compared, splits, blessed[0].uri)
-
-    def _embed(self, records, model: str, uri: str, split: str) -> None:
-        load = functools.partial(Encoder, str(Path(model, SERVING)), score=True)
-        write = WriteTable(load, schema=load().schema, prefix=str(Path(uri, f"Split-{split}", "embeddings")))
-        _ = records | f"Embed[{split}][{Path(uri).parent.name}]" >> write
-
-    def _baselines(self, records, model: str, uri: str, split: str, limit: int) -> None:
-        record = read_metadata(Path(model, SERVING))
-        load = functools.partial(Baselines, model)
-        write = WriteTable(load, schema=load().schema, prefix=str(Path(uri, f"Split-{split}", "baselines")))
-        sample = Sample(limit, key=record["spec"]["id"])
-        _ = records | f"Sample[{split}]" >> sample | f"Baselines[{split}]" >> write
+        for last in blessed:
+            _describe(compared, splits, last)
 
 
-def _describe(artifact: types.Artifact, splits: list[str], model: str) -> None:
-    record = read_metadata(Path(model, SERVING))
+def _comparable(model: _Model, uris: list[str]) -> list[_Model]:
+    blessed = [_Model.at(uri) for uri in uris]
+    for last in blessed:
+        if last.inputs != model.inputs:
+            _log.warning("the last blessed model takes other inputs and is not compared: %s", last.uri)
+    return [last for last in blessed if last.inputs == model.inputs]
+
+
+def _prefix(artifact: types.Artifact, split: str, name: str) -> str:
+    return str(Path(artifact.uri, f"Split-{split}", name))
+
+
+def _describe(artifact: types.Artifact, splits: list[str], model: _Model) -> None:
     artifact.split_names = artifact_utils.encode_split_names(splits)
-    artifact.space = record["space"]
-    artifact.latent = record["latent"]
+    artifact.space = model.record["space"]
+    artifact.latent = model.record["latent"]
 
 
 class EmbedderSpec(types.ComponentSpec):

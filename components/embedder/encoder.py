@@ -20,6 +20,19 @@ def read_metadata(saved_model: str | Path) -> dict:
     return json.loads(Path(saved_model, METADATA).read_text(encoding="utf-8"))
 
 
+def read_spec(record: dict) -> FeatureSpec:
+    """Returns the description of the data an encoder was trained on."""
+    return FeatureSpec.from_json(json.dumps(record["spec"]))
+
+
+def _schema(record: dict, *, codes: list[str], scalars: list[str]) -> pa.Schema:
+    width = pa.list_(pa.field("item", pa.float32()))
+    fields = Context(read_spec(record)).fields
+    fields += [pa.field(name, width) for name in codes]
+    fields += [pa.field(name, pa.float32()) for name in scalars]
+    return pa.schema(fields, metadata={"metaprior": json.dumps(record, sort_keys=True)})
+
+
 def vectors(values: np.ndarray) -> pa.ListArray:
     """Returns rows of a float matrix [batch, width] as a `list<float32>` column."""
     batch, width = values.shape
@@ -70,7 +83,6 @@ class Encoder:
         score: whether to add the columns `distortion` and `elbo` (nats).
 
     Attributes:
-        spec: description of the data it was trained on.
         schema: schema of the tables.
 
     Raises:
@@ -79,19 +91,17 @@ class Encoder:
 
     def __init__(self, saved_model: str, *, score: bool):
         record = read_metadata(saved_model)
-        self.spec = FeatureSpec.from_json(json.dumps(record["spec"]))
-        self._context = Context(self.spec)
+        self._context = Context(read_spec(record))
         self._model = tf.saved_model.load(saved_model)
         self._encode = self._model.signatures["serving_default"]
         self._score = self._model.signatures["score"] if score else None
-        self.schema = self._schema(record)
+        self.schema = self.schema_of(record, score=score)
 
-    def _schema(self, record: dict) -> pa.Schema:
-        width = pa.list_(pa.field("item", pa.float32()))
-        fields = [*self._context.fields, pa.field("embedding", width), pa.field("stddev", width)]
-        scalars = ["rate", "distortion", "elbo"] if self._score else ["rate"]
-        fields += [pa.field(name, pa.float32()) for name in scalars]
-        return pa.schema(fields, metadata={"metaprior": json.dumps(record, sort_keys=True)})
+    @staticmethod
+    def schema_of(record: dict, *, score: bool) -> pa.Schema:
+        """Returns the schema of the tables of the encoder with this record; no model is loaded."""
+        scalars = ["rate", "distortion", "elbo"] if score else ["rate"]
+        return _schema(record, codes=["embedding", "stddev"], scalars=scalars)
 
     def __call__(self, examples: Sequence[bytes]) -> pa.Table:
         """Returns one row per example: context columns, embedding, stddev, rate (and distortion, elbo)."""
@@ -114,14 +124,15 @@ class Baselines:
 
     def __init__(self, model: str):
         record = read_metadata(Path(model, SERVING))
-        self._context = Context(FeatureSpec.from_json(json.dumps(record["spec"])))
+        self._context = Context(read_spec(record))
         self._model = tf.saved_model.load(str(Path(model, BASELINES)))
         self._run = self._model.signatures["serving_default"]
-        width = pa.list_(pa.field("item", pa.float32()))
-        self.schema = pa.schema(
-            [*self._context.fields, pa.field("features", width), pa.field("random", width)],
-            metadata={"metaprior": json.dumps(record, sort_keys=True)},
-        )
+        self.schema = self.schema_of(record)
+
+    @staticmethod
+    def schema_of(record: dict) -> pa.Schema:
+        """Returns the schema of the tables for the encoder with this record; no model is loaded."""
+        return _schema(record, codes=["features", "random"], scalars=[])
 
     def __call__(self, examples: Sequence[bytes]) -> pa.Table:
         """Returns one row per example: context columns, `features` [width], `random` [latent]."""

@@ -18,10 +18,10 @@ Table = Callable[[Sequence[bytes]], pa.Table]
 class _Apply(beam.DoFn):
     """Loads a model once per process and applies it to batches of serialized examples."""
 
-    def __init__(self, load: Callable[[], Table], label: str):
+    def __init__(self, load: Callable[[], Table], label: str, handle: shared.Shared):
         self._load = load
         self._label = label
-        self._handle = shared.Shared()
+        self._handle = handle
         self._table: Table | None = None
         self._count = 0
 
@@ -40,24 +40,30 @@ class WriteTable(beam.PTransform):
     """Applies a model to serialized examples and writes its tables as Parquet files.
 
     Args:
-        load: picklable, without arguments; returns what maps a batch of examples to a table. Called once a
-            process, on the worker.
+        load: picklable, without arguments; returns what maps a batch of examples to a table. Called on the
+            worker, once a process and handle.
         schema: schema of these tables.
         prefix: path of the files, less `-00000-of-00001.parquet`.
+        handle: what steps share that apply the same model.
     """
 
-    def __init__(self, load: Callable[[], Table], *, schema: pa.Schema, prefix: str):
+    def __init__(self, load: Callable[[], Table], *, schema: pa.Schema, prefix: str, handle: shared.Shared):
         super().__init__()
         self._load = load
         self._schema = schema
         self._prefix = prefix
+        self._handle = handle
+
+    @property
+    def _label(self) -> str:
+        return Path(self._prefix).parent.name.removeprefix("Split-")
 
     def expand(self, input_or_inputs):
         """Adds the steps: batch, apply, write."""
         return (
             input_or_inputs
             | "Batch" >> beam.BatchElements(min_batch_size=BATCH, max_batch_size=BATCH)
-            | "Apply" >> beam.ParDo(_Apply(self._load, Path(self._prefix).parent.name.removeprefix("Split-")))
+            | "Apply" >> beam.ParDo(_Apply(self._load, self._label, self._handle))
             | "Write"
             >> beam.io.WriteToParquetBatched(
                 self._prefix, schema=self._schema, file_name_suffix=".parquet", codec="zstd"
@@ -65,40 +71,46 @@ class WriteTable(beam.PTransform):
         )
 
 
-def _digest(example: bytes, key: str) -> str:
-    values = tf.train.Example.FromString(example).features.feature[key].bytes_list.value
-    return hashlib.sha256(values[0] if values else example).hexdigest()
+def _rank(example: bytes, key: str, label: str | None) -> str:
+    """Returns what examples are sampled by: labeled ones first, then by the id's SHA-256."""
+    features = tf.train.Example.FromString(example).features.feature
+    values = features[key].bytes_list.value
+    unlabeled = label is not None and not features[label].bytes_list.value
+    return f"{int(unlabeled)}{hashlib.sha256(values[0] if values else example).hexdigest()}"
 
 
 class Sample(beam.PTransform):
-    """Keeps at most `count` examples: those whose id has the smallest SHA-256.
+    """Keeps at most `count` examples: labeled ones first, among equals those whose id has the smallest SHA-256.
 
-    The same examples are kept in every run and by every runner, whatever their order.
+    The same examples are kept in every run and by every runner, whatever their order. Of mostly unlabeled
+    data, the few labels are what probes need.
 
     Args:
         count: the most examples to keep.
         key: feature key of the id.
+        label: feature key of the label, if there is one.
     """
 
-    def __init__(self, count: int, *, key: str):
+    def __init__(self, count: int, *, key: str, label: str | None):
         super().__init__()
         self._count = count
         self._key = key
+        self._label = label
 
     def expand(self, input_or_inputs):
-        """Adds the steps: digest, find the largest digest that stays, filter."""
-        digests = input_or_inputs | "Digest" >> beam.Map(_with_digest, self._key)
+        """Adds the steps: rank, find the last rank that stays, filter."""
+        ranked = input_or_inputs | "Rank" >> beam.Map(_with_rank, self._key, self._label)
         kept = (
-            digests
-            | "DigestOnly" >> beam.Keys()
+            ranked
+            | "RankOnly" >> beam.Keys()
             | "Smallest" >> beam.combiners.Top.Smallest(self._count)
             | "Last" >> beam.Map(_last)
         )
-        return digests | "Keep" >> beam.FlatMap(_up_to, last=beam.pvalue.AsSingleton(kept))
+        return ranked | "Keep" >> beam.FlatMap(_up_to, last=beam.pvalue.AsSingleton(kept))
 
 
-def _with_digest(example: bytes, key: str) -> tuple[str, bytes]:
-    return _digest(example, key), example
+def _with_rank(example: bytes, key: str, label: str | None) -> tuple[str, bytes]:
+    return _rank(example, key, label), example
 
 
 def _last(smallest: list[str]) -> str:
@@ -106,6 +118,6 @@ def _last(smallest: list[str]) -> str:
 
 
 def _up_to(pair: tuple[str, bytes], last: str) -> Iterable[bytes]:
-    digest, example = pair
-    if digest <= last:
+    rank, example = pair
+    if rank <= last:
         yield example

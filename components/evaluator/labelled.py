@@ -89,8 +89,8 @@ def _labels(root: Path, split: str, most: int) -> dict[str, str]:
                     "Name a column whose values are unique."
                 )
             found[id] = label
-    chosen = sorted(found, key=rows.digest)[:most]
-    return {id: label for id in chosen if (label := found[id]) is not None}
+    labelled = {id: label for id, label in found.items() if label is not None}
+    return {id: labelled[id] for id in sorted(labelled, key=rows.digest)[:most]}
 
 
 def _indices(labels: dict[str, str], classes: tuple[str, ...]) -> np.ndarray:

@@ -9,8 +9,8 @@ from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArti
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 
-from components.embedder.encoder import SERVING
-from components.pusher.versions import prune, push
+from components.embedder.encoder import METADATA, SERVING, read_metadata
+from components.pusher.versions import prune, push, versions, writing
 
 
 @component
@@ -21,31 +21,44 @@ def Pusher(
     pushed_model: OutputArtifact[standard_artifacts.PushedModel],
     folder: Parameter[str],
     keep: Parameter[int],
-    refill: Parameter[str],
+    look: Parameter[str],
 ) -> None:
-    """Pushes a model that the evaluation and the serving check both blessed.
+    """Pushes a model that the evaluation and the serving check both blessed, unless it is the newest version.
 
-    The stock Pusher shows a version while it is still being copied and skips a second push within
+    The stock Pusher shows a version while it is still being copied, and skips a second push within
     one second; this one renames a whole copy into place.
 
     Args:
         model: the trained model.
         blessing: the evaluation's verdict.
         infra_blessing: the serving check's verdict.
-        pushed_model: custom properties `pushed` (0 or 1), `pushed_destination`, `pushed_version`.
+        pushed_model: custom properties `pushed` (0 or 1), `pushed_destination`, `pushed_version`, and
+            `unchanged` (1: the newest version was this model already).
         folder: the serving folder, absolute.
         keep: how many versions stay.
-        refill: part of the cache key; another value pushes again what was pushed before.
+        look: new in every run: whether a push is needed is for the folder to say, not for the cache.
 
     Raises:
         InputError: if the folder cannot be written.
     """
-    del refill
+    del look
     blessed = all(b.get_int_custom_property("blessed") == 1 for b in (blessing, infra_blessing))
     pushed_model.set_int_custom_property("pushed", int(blessed))
     if not blessed:
         return
-    version = push(Path(model.uri, SERVING), Path(folder))
-    prune(Path(folder), keep)
-    pushed_model.set_string_custom_property("pushed_destination", str(Path(folder, str(version))))
+    saved_model, target = Path(model.uri, SERVING), Path(folder)
+    with writing(target):
+        unchanged = _newest_space(target) == read_metadata(saved_model)["space"]
+        version = versions(target)[-1] if unchanged else push(saved_model, target)
+        prune(target, keep)
+    pushed_model.set_int_custom_property("unchanged", int(unchanged))
+    pushed_model.set_string_custom_property("pushed_destination", str(target / str(version)))
     pushed_model.set_int_custom_property("pushed_version", version)
+
+
+def _newest_space(folder: Path) -> str | None:
+    """Returns the embedding space of the newest version, None where there is none or it does not say."""
+    newest = versions(folder)[-1:]
+    if not newest or not (folder / str(newest[0]) / METADATA).exists():
+        return None
+    return read_metadata(folder / str(newest[0]))["space"]

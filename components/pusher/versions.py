@@ -1,10 +1,16 @@
 """Numbered versions below a serving folder: whole or absent, never half there."""
 
+import fcntl
+import logging
 import shutil
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from models.errors import InputError
+
+_log = logging.getLogger("metaprior.pusher")
 
 
 def versions(folder: Path) -> list[int]:
@@ -14,48 +20,76 @@ def versions(folder: Path) -> list[int]:
     return sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal())
 
 
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Holds a serving folder against other pipelines that push to it.
+
+    Args:
+        folder: the serving folder; made if it is not there.
+
+    Raises:
+        InputError: if the folder, or what is written inside the block, cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        raise InputError(
+            f"serving.path: cannot write {folder}: {_words(error)}. Choose another folder or make this one writable."
+        ) from error
+
+
 def push(saved_model: Path, folder: Path) -> int:
-    """Copies a SavedModel to the next version of a serving folder.
+    """Copies a SavedModel to the next version of a serving folder that is held for `writing`.
 
     The copy is made under a name that servers ignore and renamed when it is whole, so that a server
     never sees part of a version.
 
     Args:
         saved_model: folder of the SavedModel.
-        folder: the serving folder; made if it is not there.
+        folder: the serving folder.
 
     Returns:
         The new version: one more than the largest, or 1.
 
     Raises:
-        InputError: if the folder cannot be written.
+        OSError: if the folder cannot be written; nothing is left of the copy.
     """
     partial = folder / f".partial-{uuid.uuid4().hex}"
+    version = (versions(folder) or [0])[-1] + 1
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         shutil.copytree(saved_model, partial)
-        version = (versions(folder) or [0])[-1] + 1
         partial.rename(folder / str(version))
-    except OSError as error:
+    except OSError:
         shutil.rmtree(partial, ignore_errors=True)
-        raise InputError(
-            f"serving.path: cannot write {folder}: {error.strerror or error}. "
-            "Choose another folder or make this one writable."
-        ) from error
+        raise
     return version
 
 
 def prune(folder: Path, keep: int) -> list[int]:
-    """Removes all but the `keep` largest versions, and what an interrupted push left.
+    """Removes all but the `keep` largest versions of a held folder, and what an interrupted push left.
 
-    A version goes by one rename to a name that servers ignore, then its files go.
+    A version goes by one rename to a name that servers ignore, then its files go. What cannot be removed
+    stays: the push it follows is done.
 
     Returns:
         The versions removed, in ascending order.
     """
     gone = versions(folder)[:-keep]
-    for version in gone:
-        (folder / str(version)).rename(folder / f".partial-{uuid.uuid4().hex}")
-    for rest in folder.glob(".partial-*"):
-        shutil.rmtree(rest)
+    try:
+        for version in gone:
+            (folder / str(version)).rename(folder / f".partial-{uuid.uuid4().hex}")
+        for rest in folder.glob(".partial-*"):
+            shutil.rmtree(rest)
+    except OSError as error:
+        _log.warning("%s: an old version could not be removed: %s", folder, error)
     return gone
+
+
+def _words(error: OSError) -> str:
+    """Returns what the system said; `copytree` packs it into a list of (source, target, words)."""
+    if isinstance(error, shutil.Error):
+        return str(error.args[0][0][2])
+    return error.strerror or str(error)

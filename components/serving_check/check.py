@@ -20,7 +20,9 @@ from serving.status import Code, ServingError
 
 MODEL = "candidate"
 STARTUP_SECONDS = 180
+GRACE_SECONDS = 30
 TOLERANCE = 1e-5
+SCORES = {"score": ("rate", "distortion", "elbo")}
 
 Requests = Mapping[str, Mapping[str, Any]]
 
@@ -67,7 +69,11 @@ def _server(folder: Path) -> Iterator[dict[str, int]]:
     finally:
         watchdog.cancel()
         process.terminate()
-        process.communicate()
+        try:
+            process.communicate(timeout=GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
 
 
 def _ready(process: subprocess.Popen) -> dict[str, int]:
@@ -83,25 +89,27 @@ def _compare_all(ports: dict[str, int], golden: Golden, requests: Requests) -> s
         "REST": Client(rest_port=ports["rest_port"], model=MODEL),
     }
     for protocol, client in clients.items():
-        for signature, inputs in requests.items():
-            answer = client.predict(inputs, signature=signature)
-            fault = _fault(answer, golden)
-            if fault:
-                return f"signature {signature} over {protocol}: {fault}"
+        with client:
+            for signature, inputs in requests.items():
+                fault = _fault(client.predict(inputs, signature=signature), golden, SCORES.get(signature, OUTPUTS))
+                if fault:
+                    return f"signature {signature} over {protocol}: {fault}"
     return None
 
 
-def _fault(answer: Mapping[str, Any], golden: Golden) -> str | None:
+def _fault(answer: Mapping[str, Any], golden: Golden, expected: tuple[str, ...]) -> str | None:
     values = {name: np.asarray(value, np.float64) for name, value in answer.items()}
+    if set(values) != set(expected):
+        return f"it answers {', '.join(sorted(values))}, not {', '.join(sorted(expected))}"
     for name, value in values.items():
         if not np.isfinite(value).all():
             return f"{name} is not finite"
     for name in OUTPUTS:
         if name in values:
-            expected = golden.answers[name]
-            if values[name].shape != expected.shape:
-                return f"{name} has shape {values[name].shape}, not {expected.shape}"
-            error = np.max(np.abs(values[name] - expected) / np.maximum(1, np.abs(expected)))
+            trainers = golden.answers[name]
+            if values[name].shape != trainers.shape:
+                return f"{name} has shape {values[name].shape}, not {trainers.shape}"
+            error = np.max(np.abs(values[name] - trainers) / np.maximum(1, np.abs(trainers)))
             if error > TOLERANCE:
                 return f"{name} is {error:.1e} from the trainer's, more than {TOLERANCE:.0e}"
     return None

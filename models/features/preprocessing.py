@@ -81,7 +81,7 @@ def _event(spec: FeatureSpec, inputs: Inputs) -> tf.Tensor:
     if spec.kind == "vector":
         return _standardize(_dense(inputs[VECTOR], float("nan"), width=spec.shape[0]))
     pixels = tf.io.decode_raw(_text(inputs[IMAGE]), tf.as_dtype(spec.dtype))
-    return scale_image(tf.reshape(pixels, [-1, *spec.shape]))
+    return scale_image(tf.reshape(pixels, [tf.shape(pixels)[0], *spec.shape]))  # [batch, height, width, channels]
 
 
 def _table(spec: FeatureSpec, inputs: Inputs, lookups: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -69,6 +69,7 @@ class Ingest(QueryBasedExampleGen):
 
     Attributes:
         description: what the source holds.
+        query: that line of JSON; equal queries and splits give equal examples.
 
     Raises:
         InputError: if the input cannot be used.
@@ -83,7 +84,8 @@ class Ingest(QueryBasedExampleGen):
             example_gen_pb2.SplitConfig.Split(name=name, hash_buckets=getattr(data.splits, name)) for name in SPLITS
         ]
         split_config = example_gen_pb2.SplitConfig(splits=splits, partition_feature_name=self.description.spec.id)
-        query = example_gen_pb2.Input.Split(name="all", pattern=_query(source))
+        self.query = _query(source)
+        query = example_gen_pb2.Input.Split(name="all", pattern=self.query)
         super().__init__(
             input_config=example_gen_pb2.Input(splits=[query]),
             output_config=example_gen_pb2.Output(split_config=split_config),
