@@ -92,10 +92,13 @@ def report(output: Path, name: str | None = None) -> Path:
     candidates = runs(output) if name is None else _named(output, name)
     path = next((run.report for run in candidates if run.report and run.report.is_file()), None)
     if path is None:
-        one = name is not None and name != candidates[0].pipeline
-        who = f"the run {candidates[0].id}" if one else f"a run {f'of {name}' if name else f'below {output}'}"
+        who = f"a run below {output}" if name is None else _who(candidates[0], name)
         raise InputError(f"no report of {who}: it is written when a run has been evaluated.")
     return path.resolve()
+
+
+def _who(run: Run, name: str) -> str:
+    return f"a run of {name}" if name == run.pipeline else f"the run {run.id}"
 
 
 def training(output: Path, name: str | None = None) -> Path:

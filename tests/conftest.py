@@ -1,6 +1,7 @@
 """What every test shares: the Keras of the process, quiet logs, and one whole run of the pipeline."""
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import pytest
+
+# A shell's background job ignores Ctrl-C and hands that on; the processes that tests start must not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import models  # noqa: F401  (first: it fixes which Keras TensorFlow brings)
 

@@ -1,12 +1,17 @@
 """The `metaprior` command: what it loads, how it fails, how it starts and stops a run's worker."""
 
+import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -48,6 +53,15 @@ def test_no_help_loads_anything_heavy():
 def test_help_names_every_verb():
     text = invoke("--help").output
     assert [line.split()[0] for line in text.split("Commands:\n")[1].splitlines() if line.strip()] == list(VERBS)
+
+
+def test_the_readme_speaks_of_the_verbs_as_they_are():
+    text = (Path(__file__).parent.parent / "README.md").read_text()
+    named = re.findall(r"(?:\.venv/bin/|`)metaprior (\w+)", text)
+    assert len(named) > 8
+    assert set(named) <= set(VERBS)
+    assert "`metaprior query FILE`" in text
+    assert not re.search(r"query embed|nothing is written elsewhere", text)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +212,9 @@ def test_ctrl_c_ends_the_worker_and_says_how_to_go_on(tmp_path):
     assert (running.returncode, err) == (130, "\nmetaprior: stopped.\n")
     assert out.splitlines()[-1] == "Stopping the run; the same command resumes it."
     assert not any(
-        str(tmp_path) in argument for found in psutil.process_iter(["cmdline"]) for argument in found.cmdline()
+        str(tmp_path) in argument
+        for found in psutil.process_iter(["cmdline"])
+        for argument in found.info["cmdline"] or ()  # None: it ended while it was looked at
     )
 
 
@@ -272,6 +288,69 @@ def test_runs_within_one_second_get_ids_of_their_own(config, monkeypatch):
     assert [worker.run_id for worker in workers] == ["20260701-100000", "20260701-100000-2"]
     for worker in workers:
         list(worker.events())
+
+
+def test_starts_at_the_same_moment_get_ids_of_their_own(config, monkeypatch):
+    together = threading.Barrier(8)
+
+    def second(form: str) -> str:
+        together.wait(10)
+        return "20260701-100000"
+
+    monkeypatch.setattr(time, "strftime", second)
+    with ThreadPoolExecutor(8) as starts:
+        found = list(starts.map(launch._write_settings, [config] * 8))
+    ids = {"20260701-100000", *(f"20260701-100000-{count}" for count in range(2, 9))}
+    assert {run_id for run_id, _ in found} == ids
+    assert all(type(config).model_validate_json(path.read_text()) == config for _, path in found)
+
+
+def test_an_id_in_use_is_passed_over_where_one_before_it_is_free(config, monkeypatch):
+    monkeypatch.setattr(time, "strftime", lambda form: "20260701-100000")
+    folder = paths.logs(config)
+    folder.mkdir(parents=True)
+    taken = [folder / "20260701-100000.json", folder / "20260701-100000-3.json"]
+    for path in taken:
+        path.write_text("an earlier run's")
+    worker = start(config, "")
+    list(worker.events())
+    assert worker.run_id == "20260701-100000-2"
+    assert [path.read_text() for path in taken] == ["an earlier run's"] * 2
+
+
+@pytest.fixture
+def signals():
+    """Gives the signals back to whom they had before."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("signals")
+def test_under_nohup_a_closed_terminal_does_not_end_a_run(config, monkeypatch):
+    from rich.console import Console
+
+    from pipeline import show
+
+    program = textwrap.dedent("""
+        os.kill(os.getppid(), signal.SIGHUP)
+        tell(event="failed", component=None, reason="the end", time=2.0)
+    """)
+    command = (sys.executable, "-c", WORKER + program)
+    monkeypatch.setattr(show, "Worker", partial(launch.Worker, command=command))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    out = Console(file=io.StringIO(), width=100)
+    try:
+        show.run(config, heading="digits", console=out)
+    except KeyboardInterrupt:
+        pytest.fail("the closed terminal ended the run")
+    assert "the end" in out.file.getvalue()
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    with pytest.raises(KeyboardInterrupt):
+        show.run(config, heading="digits", console=out)
 
 
 def test_a_second_run_on_the_same_folder_is_refused(config):

@@ -256,12 +256,36 @@ def test_a_failure_before_the_first_component_names_none(config):
 
 def test_a_killed_worker_is_told_and_how_to_go_on(config):
     view = view_of(WHOLE[:5])
-    assert ending(view, -signal.SIGKILL, config) == [
+    expected = [
         "",
-        "the training process was killed (signal 9); run the same command again to resume",
+        "Trainer was killed (signal 9); run the same command again to resume. "
+        "If nobody killed it, memory ran out: close other programs first",
         "Log: runs/digits/logs/r1.log",
     ]
+    assert ending(view, -signal.SIGKILL, config) == expected
+    view.died(163.0)  # as the live table leaves it
+    assert ending(view, -signal.SIGKILL, config) == expected
     assert show.exit_code(view, -signal.SIGKILL) == 1
+
+
+def test_a_worker_killed_between_components_names_none(config):
+    told = ending(view_of([]), -signal.SIGTERM, config)[1]
+    assert told == "the run's process was killed (signal 15); run the same command again to resume"
+
+
+def test_what_came_out_is_shown_even_when_the_worker_ends_badly_afterwards(config, summary):
+    view = view_of([*WHOLE, summary])
+    for code, how in ((1, "ended with exit status 1"), (-11, "was killed (signal 11)")):
+        lines = ending(view, code, config)
+        assert "Pushed: version 3 in runs/digits/serving/encoder" in lines
+        assert lines[-3:] == [
+            "",
+            f"When all was done, the run's process {how}; its log may say why.",
+            "Log: runs/digits/logs/r1.log",
+        ]
+        assert show.exit_code(view, code) == 1
+    view.apply(Failed(None, "no room", 190.0))
+    assert ending(view, 1, config)[-2] == "When all was done: no room"
 
 
 def test_a_worker_that_ends_without_a_word_points_to_its_log(config):

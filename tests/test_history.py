@@ -199,6 +199,48 @@ def test_folders_are_found_for_serving_reporting_and_training(output, tmp_path):
     )
 
 
+def push(store: Recorder, run: str, version: int) -> Path:
+    """Records a run that pushed a version, and returns the version's folder."""
+    folder = store.root / "serving" / f"encoder-{version}" / str(version)
+    properties = {"pushed": 1, "pushed_destination": str(folder), "pushed_version": version}
+    pushed = store.artifact("PushedModel", f"Pusher/pushed/{run}", **properties)
+    store.step(run, "Pusher", COMPLETE, (), [("pushed_model", pushed)])
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_a_pipelines_name_finds_its_latest_run_that_has_what_is_asked_for(tmp_path):
+    root = record(tmp_path).root
+    assert history.serving(tmp_path, "digits") == root / "serving" / "encoder"
+    assert history.report(tmp_path, "digits") == root / "RepresentationEvaluator/evaluation/4/report.html"
+    assert history.training(tmp_path, "digits") == root / "Trainer/model_run/3"
+
+
+def test_a_removed_version_is_passed_over_for_one_that_is_there(tmp_path):
+    store = record(tmp_path)
+    older, newer = (push(store, f"2026070{day}-100000", day) for day in (4, 5))
+    for name in ("digits", None):
+        assert history.serving(tmp_path, name) == newer.parent
+    newer.rmdir()
+    for name in ("digits", None):
+        assert history.serving(tmp_path, name) == older.parent
+    assert history.serving(tmp_path, "20260705") == newer.parent
+
+
+def test_a_pipeline_none_of_whose_runs_has_what_is_asked_for_is_told(tmp_path):
+    store = Recorder(tmp_path / "empty")
+    store.step("20260701-100000", "Ingest", FAILED)
+    assert refusal(history.serving, tmp_path, "empty") == (
+        "empty: none of its runs pushed an encoder. `metaprior runs empty` shows the latest."
+    )
+    assert refusal(history.report, tmp_path, "empty") == (
+        "no report of a run of empty: it is written when a run has been evaluated."
+    )
+    assert refusal(history.training, tmp_path, "empty") == (
+        f"no training below {tmp_path} to show. Start one with `metaprior run`."
+    )
+
+
 def test_a_file_that_is_no_store_is_told(tmp_path):
     path = tmp_path / "broken" / "metadata.sqlite"
     path.parent.mkdir()
