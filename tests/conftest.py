@@ -12,10 +12,10 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import pytest
 
+import models  # noqa: F401  (first: it fixes which Keras TensorFlow brings)
+
 # A shell's background job ignores Ctrl-C and hands that on; the processes that tests start must not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-import models  # noqa: F401  (first: it fixes which Keras TensorFlow brings)
 
 METAPRIOR = Path(sys.executable).with_name("metaprior")
 DIGITS = """
