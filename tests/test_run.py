@@ -14,6 +14,8 @@ import requests
 import tenacity
 from conftest import METAPRIOR, digits_folder, metaprior
 
+from components.pusher.versions import versions
+
 COMPONENTS = [
     "Ingest",
     "StatisticsGen",
@@ -41,14 +43,14 @@ def states(output: str) -> dict[str, str]:
 
 def record(root):
     """The record of the newest pushed version."""
-    versions = sorted((root / "serving" / "encoder").glob("[0-9]*"), key=lambda path: int(path.name))
-    return json.loads((versions[-1] / "assets.extra" / "metaprior.json").read_text())
+    folder = root / "serving" / "encoder"
+    return json.loads((folder / str(versions(folder)[-1]) / "assets.extra" / "metaprior.json").read_text())
 
 
 def test_a_run_ends_with_a_blessed_pushed_encoder(finished):
     assert states(finished.output) == dict.fromkeys(COMPONENTS, "done")
     assert "Blessed: all 2 bounds are met." in finished.output
-    assert [path.name for path in (finished.root / "serving" / "encoder").iterdir()] == ["1"]
+    assert versions(finished.root / "serving" / "encoder") == [1]
     assert record(finished.root)["recipe"] == "beta_vae"
     assert len(list(finished.root.glob("RepresentationEvaluator/evaluation/*/report.html"))) == 1
 
@@ -63,7 +65,7 @@ def test_the_same_run_again_is_cached_throughout(finished):
     again = metaprior(finished.folder, "run", "--config", "digits.yaml")
     assert again.code == 0, again.output
     assert states(again.output) == dict.fromkeys(COMPONENTS, "cached")
-    assert [path.name for path in (finished.root / "serving" / "encoder").iterdir()] == ["1"]
+    assert versions(finished.root / "serving" / "encoder") == [1]
 
 
 def start(folder):
@@ -80,9 +82,10 @@ def test_a_training_killed_with_signal_nine_resumes_to_the_same_weights(finished
     root = folder / "runs" / "digits"
     running = start(folder)
     checkpoints = root / "checkpoints"
-    # The first word of the Trainer comes before its first checkpoint; only then is the disk watched.
+    # The first word of the Trainer comes before its first checkpoint; only then is the disk watched. A
+    # checkpoint is whole once the file `checkpoint` names it.
     next(line for line in running.stdout if line.startswith("Trainer: "))
-    while running.poll() is None and not any(path.is_file() for path in checkpoints.rglob("*")):
+    while running.poll() is None and not any(checkpoints.rglob("checkpoint")):
         os.sched_yield()
     os.kill(worker_of(root), signal.SIGKILL)
     output, _ = running.communicate(timeout=60)
@@ -123,7 +126,7 @@ def test_a_refused_encoder_is_not_pushed_and_the_bound_is_named(finished):
     assert "Refused: 1 of 1 bound not met." in run.output
     assert re.search(r"not met: rate is [\d.]+.*, above the maximum 0.001", run.output)
     assert "Not pushed: only a blessed encoder is." in run.output
-    assert [path.name for path in (finished.root / "serving" / "encoder").iterdir()] == ["1"]
+    assert versions(finished.root / "serving" / "encoder") == [1]
 
 
 def embeddings(folder) -> dict[str, np.ndarray]:
