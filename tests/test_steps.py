@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.types import standard_artifacts
 
 from components.embedder.component import _comparable, _Model
 from components.pusher.component import Pusher
 from components.serving_check.check import _fault
 from components.serving_check.golden import Golden
+from components.validation_gate.component import ValidationGate
+from models.errors import InputError
 from models.features.spec import Column, FeatureSpec
 
 IMAGE = FeatureSpec("image", (8, 8, 1), "uint8")
@@ -85,6 +88,36 @@ def test_only_a_blessed_model_of_the_same_inputs_is_compared(tmp_path, other, sa
     new = _Model.at(model_of(tmp_path / "new", space="new").uri)
     last = model_of(tmp_path / "last", space="last", spec=other)
     assert [found.record["space"] for found in _comparable(new, [last.uri])] == (["last"] if same else [])
+
+
+def gate(folder: Path, anomalies: dict[str, str]) -> str:
+    """Runs the ValidationGate on what ExampleValidator would have written; returns what it passes on."""
+    found = anomalies_pb2.Anomalies()
+    for column, description in anomalies.items():
+        found.anomaly_info[column].description = description
+    (folder / "Split-train").mkdir()
+    (folder / "Split-train" / "SchemaDiff.pb").write_bytes(found.SerializeToString())
+    artifact = standard_artifacts.ExampleAnomalies()
+    artifact.uri = str(folder)
+    artifact.split_names = '["train"]'
+    checked = standard_artifacts.String()
+    checked.uri = str(folder / "checked")
+    ValidationGate.test_call(anomalies=artifact, checked=checked)
+    return checked.value
+
+
+def test_data_without_anomalies_pass_the_gate(tmp_path):
+    assert gate(tmp_path, {}) == "train"
+
+
+def test_anomalies_stop_the_run_with_a_line_each(tmp_path):
+    with pytest.raises(InputError) as caught:
+        gate(tmp_path, {"age": "Expected data of type: FLOAT but got BYTES.", "sex": "Column dropped."})
+    assert str(caught.value) == (
+        "the data does not match its schema:\n"
+        "train: column age: Expected data of type: FLOAT but got BYTES.\n"
+        "train: column sex: Column dropped."
+    )
 
 
 ANSWERS = {"embedding": np.array([[1.0, 2.0]]), "stddev": np.array([[0.5, 0.5]]), "rate": np.array([3.0])}
