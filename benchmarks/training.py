@@ -111,7 +111,7 @@ def side_work(case: Case, folder: Path) -> Callable[[keras.Model], list]:
         plan, state, board = case.plan, State(), Board(folder)
         best = [tf.Variable(weight.value) for weight in model.weights]
         checkpoints = Checkpoints(str(folder / "checkpoints"), model=model, best=best, state=state)
-        x = next(iter(case.data()))["x"][:8]
+        batch = {"x": next(iter(case.data()))["x"][:8]}
         return [
             Validated(),
             Count(state, plan),
@@ -119,7 +119,7 @@ def side_work(case: Case, folder: Path) -> Callable[[keras.Model], list]:
             Checkpointing(checkpoints, state, plan, every=500, budget=Budget(SHARE)),
             Progress(state, plan),
             Curves(board, state),
-            Pictures(board, state, plan, x=x, budget=Budget(SHARE)),
+            Pictures(board, state, plan, batch=batch, budget=Budget(SHARE)),
         ]
 
     return callbacks

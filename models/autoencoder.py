@@ -9,14 +9,17 @@ import tensorflow as tf
 from tensorflow_probability.python.distributions.distribution import Distribution
 from typing_extensions import override
 
+from models.critics import Critic
 from models.errors import InputError
 from models.estimators import kl
-from models.factors import Factor
+from models.factors import Decoder, Factor
 from models.part import PACKAGE, Configured, ensure_built
 from models.priors import Prior
+from models.schedules import settled
 from models.terms import Term
 from models.trace import Context, Trace
 
+AVERAGES = ("rate", "distortion", "elbo", "objective")
 EVALUATION = -1  # the stream of noise used outside training, beside one stream per training step
 
 
@@ -27,7 +30,8 @@ class Autoencoder(Configured, keras.Model):
         loss = sum over terms of weight(step) * penalty(mean over the batch of the term)
 
     Every term is a metric of its own name; beside them `rate` = KL(q(z|x) || p(z)), `distortion` =
-    -log p(x|z) and `elbo` = -(rate + distortion), nats per example, whatever is being punished.
+    -log p(x|z) and `elbo` = -(rate + distortion), nats per example, whatever is being punished; and
+    `objective`, the loss with every schedule at its final value, which compares models across steps.
     Compile with an optimizer only: `model.compile(keras.optimizers.Adam(1e-3))`.
 
     Noise is stateless: a function of `seed`, the training step and the batch's content. So a resumed run
@@ -44,7 +48,7 @@ class Autoencoder(Configured, keras.Model):
 
     Call arguments:
         inputs: a batch: `x` [batch, *event] and, where the data has them, `label` [batch], `sensitive`
-            [batch], `factors` [batch, factors].
+            [batch], `factors` [batch, factors], `group` and `varying` [batch]; see `Context`.
 
     Returns (of a call):
         The posterior mean, [batch, latent].
@@ -61,7 +65,7 @@ class Autoencoder(Configured, keras.Model):
         self,
         encoder: Factor,
         prior: Prior,
-        decoder: Factor,
+        decoder: Decoder,
         terms: Sequence[Term],
         *,
         seed: int = 0,
@@ -76,7 +80,7 @@ class Autoencoder(Configured, keras.Model):
         self.decoder = decoder
         self.terms = list(terms)
         self.seed = seed
-        self.averages = {name: keras.metrics.Mean(name=name) for name in ("rate", "distortion", "elbo")}
+        self.averages = {name: keras.metrics.Mean(name=name) for name in AVERAGES}
 
     @override
     def build(self, input_shape):
@@ -98,8 +102,8 @@ class Autoencoder(Configured, keras.Model):
     @override
     def call(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         trace = self.trace(inputs, training=training)
-        for term in self.terms:
-            term(trace=trace)
+        charges = [term.charge(tf.reduce_mean(term(trace=trace)), settled) for term in self.terms]
+        self.averages["objective"].update_state(tf.add_n(charges), sample_weight=tf.shape(trace.x)[0])
         self.averages["rate"].update_state(trace.rate)
         self.averages["distortion"].update_state(trace.distortion)
         self.averages["elbo"].update_state(-(trace.rate + trace.distortion))
@@ -119,7 +123,8 @@ class Autoencoder(Configured, keras.Model):
         x = batch["x"]
         stream = self.step.value if training and seed is None else EVALUATION
         noise = _noise(self.seed if seed is None else seed, stream, x)
-        context = self.context(batch, seed=tf.random.experimental.stateless_fold_in(noise, 1))
+        fold = tf.random.experimental.stateless_fold_in
+        context = self.context(batch, seed=fold(noise, 1), training=training)
         posterior = self.encoder(x, context=context, training=training)
         z = posterior.sample(seed=noise)
         return Trace(
@@ -131,8 +136,15 @@ class Autoencoder(Configured, keras.Model):
             context=context,
         )
 
-    def context(self, inputs: Mapping[str, tf.Tensor], seed: tf.Tensor | None = None) -> Context:
+    def context(
+        self, inputs: Mapping[str, tf.Tensor], seed: tf.Tensor | None = None, training: bool = False
+    ) -> Context:
         """Returns what a batch holds beside `x`, for factors, priors and terms to read.
+
+        Args:
+            inputs: a batch, see the class.
+            seed: int32 [2], for terms that draw samples of their own.
+            training: whether this is a training step.
 
         Raises:
             InputError: if the batch lacks what a part of the model needs.
@@ -144,9 +156,8 @@ class Autoencoder(Configured, keras.Model):
             target=inputs[self.decoder.target],
             step=tf.convert_to_tensor(self.step.value),
             seed=tf.zeros([2], tf.int32) if seed is None else seed,
-            label=inputs.get("label"),
-            sensitive=inputs.get("sensitive"),
-            factors=inputs.get("factors"),
+            training=training,
+            **{role: inputs.get(role) for role in ("label", "sensitive", "factors", "group", "varying")},
         )
 
     def encode(self, x: tf.Tensor, context: Context | None = None) -> Distribution:
@@ -188,10 +199,26 @@ class Autoencoder(Configured, keras.Model):
         parts = (self.encoder, self.prior, self.decoder, *self.terms)
         return tuple(dict.fromkeys(itertools.chain.from_iterable(part.needs for part in parts)))
 
-    def weights_now(self) -> dict[str, float]:
-        """Returns the weight of each term at the current training step."""
+    @property
+    def extrinsic(self) -> tuple[int, ...] | None:
+        """Positions of the factors whose groups the decoder is trained on; None if batches need no groups."""
+        return getattr(self.decoder, "extrinsic", None)
+
+    @property
+    def critics(self) -> list[Critic]:
+        """The opponents in the terms, each a player with variables and an optimizer of its own."""
+        return [critic for term in self.terms for critic in term.critics]
+
+    def schedules_now(self) -> dict[str, float]:
+        """Returns what changes with the training step, at the current one: `weight/kl`, `target/kl`, ..."""
         step = int(tf.convert_to_tensor(self.step.value))
-        return {term.name: term.weight.at(step) for term in self.terms}
+        named = [pair for term in self.terms for pair in term.schedules.items()]
+        return {name: schedule.at(step) for name, schedule in named}
+
+    @property
+    def _default_save_signature(self) -> None:
+        """No signature of its own: Keras would trace a whole training-time pass on `x` alone into every SavedModel."""
+        return
 
     def __str__(self):
         return " + ".join(str(term) for term in self.terms)

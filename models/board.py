@@ -13,8 +13,33 @@ from models.callbacks import Budget, Callback, Plan
 from models.checkpoints import State
 
 EVERY = 200
+# What TensorBoard says about a tag, or about all tags below a prefix.
+DESCRIPTIONS = {
+    "rate": "KL(q(z|x) || p(z)): what it takes to tell the code of one example, nats.",
+    "rate/dimension_": "The rate of one dimension of the code, nats; one near zero carries nothing.",
+    "distortion": "-log p(x|z), summed over the event: what the code leaves untold about one example, nats.",
+    "elbo": "The evidence lower bound, -(rate + distortion), nats per example. Higher is better.",
+    "loss": "The weighted sum of the terms with the weights of this step, nats per example.",
+    "objective": "The loss with every schedule at its final value, nats: what early stopping compares.",
+    "learning_rate": "Adam's step size.",
+    "gradient_norm": "Norm of the gradient at the epoch's last step.",
+    "examples_per_second": "Examples per second of the epoch.",
+    "term/": "A term of the objective, not weighted, nats per example.",
+    "weight/": "The weight of the term of this name.",
+    "target/": "What the term of this name is held to.",
+    "final/": "Of the best epoch's weights, nats per example.",
+    "code/active_units": "Dimensions whose posterior mean varies over the examples by more than 0.01 (variance).",
+    "code/mutual_information": "What a code tells about which example it is of, nats. By the exact mixture over the "
+    "examples looked at: never above the logarithm of their number, 6.93 for 1,024.",
+    "code/mismatch": "KL(q(z) || p(z)) = rate - mutual information, nats: how far the codes of all examples together "
+    "are from the prior. Where the mutual information is at its limit, too high.",
+    "code/total_correlation": "How much the dimensions of the code know of each other, nats; 0 if independent.",
+    "reconstructions": "Examples of the evaluation split, below them their reconstructions.",
+    "samples": "Decoded samples of the prior.",
+    "traversals": "One example; in each row one dimension of its code goes from -2 to 2.",
+}
 BOUNDS = ("elbo", "rate", "distortion")
-MEASURES = ("loss", "learning_rate", "gradient_norm", "examples_per_second")
+MEASURES = ("loss", "objective", "learning_rate", "gradient_norm", "examples_per_second")
 
 
 class Board:
@@ -34,13 +59,13 @@ class Board:
         """Writes metrics by name, see `tag`."""
         with self._writers[run].as_default():
             for name, value in values.items():
-                tf.summary.scalar(tag(name), value, step)
+                tf.summary.scalar(tag(name), value, step, description=description(tag(name)))
 
     def images(self, run: str, images: Mapping[str, np.ndarray], *, step: int) -> None:
         """Writes pictures [height, width, channels], values from 0 to 1, by name."""
         with self._writers[run].as_default():
             for name, image in images.items():
-                tf.summary.image(name, image[None], step)
+                tf.summary.image(name, image[None], step, description=description(name))
 
     def hyperparameters(self, values: Mapping[str, Any], results: Mapping[str, float], *, step: int) -> None:
         """Writes what the HParams plugin shows: plain values, and final results as scalars `final/<name>`.
@@ -112,16 +137,16 @@ class Pictures(Callback):
         board: where to.
         state: the training's state.
         plan: the training's steps.
-        x: a few images of the evaluation split [count, height, width, channels].
+        batch: a few images of the evaluation split, and what stands beside them.
         budget: the time the pictures may take.
     """
 
-    def __init__(self, board: Board, state: State, plan: Plan, *, x: tf.Tensor, budget: Budget):
+    def __init__(self, board: Board, state: State, plan: Plan, *, batch: Mapping[str, tf.Tensor], budget: Budget):
         super().__init__()
         self._board = board
         self._state = state
         self._plan = plan
-        self._x = x
+        self._batch = batch
         self._budget = budget
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -133,11 +158,11 @@ class Pictures(Callback):
             self._board.images("eval", self._draw(), step=self._state.step)
 
     def _draw(self) -> dict[str, np.ndarray]:
-        samples = self.model.sample(64, seed=0)
+        first = {key: value[:1] for key, value in self._batch.items()}
         return {
-            "reconstructions": pictures.reconstructions(self.model, self._x),
-            "samples": pictures.grid(samples.numpy(), columns=8),
-            "traversals": pictures.traversals(self.model, self._x[:1]),
+            "reconstructions": pictures.reconstructions(self.model, self._batch),
+            "samples": pictures.samples(self.model, self._batch),
+            "traversals": pictures.traversals(self.model, first),
         }
 
 
@@ -146,3 +171,10 @@ def tag(name: str) -> str:
     if name in BOUNDS or name in MEASURES or "/" in name:
         return name
     return f"term/{name}"
+
+
+def description(tag: str) -> str | None:
+    """Returns what TensorBoard says about a tag, None for one that nobody has described."""
+    if tag in DESCRIPTIONS:
+        return DESCRIPTIONS[tag]
+    return next((text for prefix, text in DESCRIPTIONS.items() if tag.startswith(prefix) and prefix[-1] in "/_"), None)

@@ -119,12 +119,12 @@ class Count(Callback):
         train["examples_per_second"] = seen / max(self._trained - self._begin, 1e-9)
         train["gradient_norm"] = float(self.model.optimizer.gradient_norm.value)
         train["learning_rate"] = float(self.model.optimizer.learning_rate.value)
-        train |= {f"weight/{name}": value for name, value in self.model.weights_now().items()}
+        train |= self.model.schedules_now()
         held_out["examples_per_second"] = self._plan.held_out / max(now - self._trained, 1e-9)
         entry = {"epoch": epoch + 1, "step": self._state.step, "train": train, "eval": held_out}
         self._state.history.append(entry)
-        if not math.isfinite(held_out["elbo"]):
-            raise self._diverged("evaluation ELBO")
+        if not math.isfinite(held_out["objective"]):
+            raise self._diverged("evaluation objective")
 
     def _elapse(self) -> float:
         now = time.monotonic()
@@ -142,14 +142,16 @@ class Count(Callback):
 
 
 class EarlyStopping(Callback):
-    """Keeps the weights of the best evaluation ELBO, and stops when it has not risen for a while.
+    """Keeps the weights of the best evaluation objective, and stops when it has not fallen for a while.
 
-    Keras's own callback forgets where it stood when a training is resumed.
+    The objective is the model's own with its schedules at their final values: for a plain variational
+    autoencoder minus the ELBO; for one that is asked for another rate, or to predict a label, what it is
+    asked for. Keras's own callback forgets where it stood when a training is resumed.
 
     Args:
         state: the training's state.
         best: copies of `model.weights`.
-        patience: epochs to wait for a better ELBO.
+        patience: epochs to wait for a better objective.
     """
 
     def __init__(self, state: State, best: list[tf.Variable], *, patience: int):
@@ -161,10 +163,10 @@ class EarlyStopping(Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Compares the epoch with the best one."""
         state = self._state
-        elbo = logs["val_elbo"]
+        objective = logs["val_objective"]
         state.wait += 1
-        if elbo > state.best:
-            state.best, state.best_epoch, state.wait = elbo, epoch + 1, 0
+        if objective < state.best:
+            state.best, state.best_epoch, state.wait = objective, epoch + 1, 0
             for copy, weight in zip(self._best, self.model.weights, strict=True):
                 copy.assign(weight.value)
         if state.wait >= self._patience:

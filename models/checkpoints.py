@@ -19,19 +19,21 @@ class State:
         step: optimizer steps done; with the seed it determines the position in the data.
         seconds: time spent in training, over all runs of it.
         history: per finished epoch: `epoch`, `step`, and the metrics `train` and `eval` by name.
-        best: the highest evaluation ELBO so far, nats.
+        best: the lowest evaluation objective so far, nats.
         best_epoch: the epoch that reached it, counted from 1.
         wait: epochs since then.
         stopped: whether early stopping has ended the training.
+        warnings: what a person was warned of.
     """
 
     step: int = 0
     seconds: float = 0.0
     history: list[dict] = field(default_factory=list)
-    best: float = -1e300
+    best: float = 1e300
     best_epoch: int = 0
     wait: int = 0
     stopped: bool = False
+    warnings: list[str] = field(default_factory=list)
 
 
 class _Record(tf.train.experimental.PythonState):
@@ -58,7 +60,9 @@ class Checkpoints:
     """
 
     def __init__(self, folder: str, *, model: keras.Model, best: list[tf.Variable], state: State):
-        variables = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
+        optimizers = [model.optimizer, *(critic.optimizer for critic in model.critics)]
+        variables = [*model.variables, *model.metrics_variables]
+        variables += [variable for optimizer in optimizers for variable in optimizer.variables]
         tensors = [variable.value for variable in variables]
         self._folder = folder
         self._checkpoint = tf.train.Checkpoint(variables=tensors, best=best, state=_Record(state))
@@ -95,8 +99,8 @@ class Checkpoints:
             # TensorFlow puts the op and the file before what the disk said, and the op once more behind it.
             reason = str(error).splitlines()[0].rpartition("; ")[2].partition(" [Op:")[0]
             raise InputError(
-                f"checkpoints: cannot write to {self._folder}: {reason}. Free disk space or make the "
-                "folder writable; training resumes from the last whole checkpoint."
+                f"checkpoints: cannot write to {self._folder}: {reason}. Free some space or make the folder "
+                "writable; then the same command resumes the training from its last whole checkpoint."
             ) from error
 
     def clear(self) -> None:

@@ -4,10 +4,7 @@ import base64
 import dataclasses
 import hashlib
 import json
-import os
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,14 +14,14 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow.core.protobuf import saved_model_pb2
 
+from models import artifact
+from models.atomic import placed, write_whole
 from models.features.dataset import Examples
 from models.signatures import Signatures
 from models.task import Task
 
-SERVING = "Format-Serving"
-KERAS = "Format-Keras"
-BASELINES = "Format-Baselines"
-GOLDEN = 8
+ANSWERED = 8
+"""Number of golden examples."""
 
 
 def write(model: keras.Model, task: Task, held_out: Examples, *, summary: Mapping[str, Any], folder: Path) -> None:
@@ -37,20 +34,19 @@ def write(model: keras.Model, task: Task, held_out: Examples, *, summary: Mappin
         summary: what becomes `training.json`.
         folder: the artifact's folder.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     letterbox = task.images is None or task.images["letterbox"]
     signatures = Signatures(model, held_out.transform, task.spec, letterbox=letterbox)
-    with _placed(folder / KERAS) as path:
+    with placed(folder / artifact.KERAS.parent) as path:
         path.mkdir()
-        model.save(path / "model.keras")
-    with _placed(folder / BASELINES) as path:
+        model.save(path / artifact.KERAS.name)
+    with placed(folder / artifact.BASELINES) as path:
         _write_baselines(task, held_out.transform, path)
-    _write_json(folder / "golden.json", _golden(signatures, held_out))
-    _write_json(folder / "training.json", dict(summary))
-    with _placed(folder / SERVING) as path:  # last: it is what makes the artifact whole
+    _write_json(folder / artifact.GOLDEN, _golden(signatures, held_out))
+    _write_json(folder / artifact.TRAINING, summary)
+    _write_json(folder / artifact.CONFIGURATION, task.configuration)
+    with placed(folder / artifact.SERVING) as path:  # last: it is what makes the artifact whole
         _write_serving(model, signatures, task, path)
-        (path / "assets.extra").mkdir()
-        _write_json(path / "assets.extra" / "metaprior.json", record(model, task))
+        _write_json(path / artifact.METADATA, record(model, task))
 
 
 def record(model: keras.Model, task: Task) -> dict[str, Any]:
@@ -65,7 +61,7 @@ def record(model: keras.Model, task: Task) -> dict[str, Any]:
         "latent": latent,
         "spec": dataclasses.asdict(task.spec),
         "images": dict(task.images) if task.images is not None else None,
-        "missing": list(task.missing),
+        "missing": list(task.data["missing"]),
         "metaprior": metadata.version("metaprior"),
     }
 
@@ -131,23 +127,11 @@ def _rename_inputs(path: Path, signature: str, names: Mapping[str, str]) -> None
 
 
 def _golden(signatures: Signatures, held_out: Examples) -> dict[str, list]:
-    examples: list[Any] = list(held_out.records().take(GOLDEN).as_numpy_iterator())
+    examples: list[Any] = list(held_out.records().take(ANSWERED).as_numpy_iterator())
     answers = signatures.serving_default(tf.constant(examples))
     encoded = [base64.b64encode(example).decode() for example in examples]
     return {"examples": encoded} | {name: value.numpy().tolist() for name, value in answers.items()}
 
 
-@contextmanager
-def _placed(path: Path) -> Iterator[Path]:
-    """Gives a temporary path beside `path` and renames it once the block has written it."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    for old in (temporary, path):
-        shutil.rmtree(old, ignore_errors=True)
-    yield temporary
-    os.replace(temporary, path)
-
-
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_whole(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())

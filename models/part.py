@@ -1,5 +1,6 @@
 """What every layer of a model has in common: it is saved by its arguments and knows what data it needs."""
 
+import dataclasses
 import inspect
 from typing import Any, ClassVar, Self
 
@@ -25,6 +26,23 @@ class Configured:
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Returns the object that `get_config` described."""
         return cls(**keras.saving.deserialize_keras_object(config))
+
+
+class Fields:
+    """Base of frozen dataclasses that are arguments of parts: saved by their fields."""
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        keras.saving.register_keras_serializable(PACKAGE)(cls)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the fields."""
+        return dataclasses.asdict(self)  # pyright: ignore[reportArgumentType]
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Returns the object that `get_config` described."""
+        return cls(**config)
 
 
 def ensure_built(layer: keras.Layer, input_shape: tuple[int | None, ...]) -> None:

@@ -1,6 +1,7 @@
 """What a model of images makes of its data, as pictures for TensorBoard."""
 
 import math
+from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -31,27 +32,41 @@ def grid(images: np.ndarray, *, columns: int, gap: int = 1) -> np.ndarray:
     return full.reshape(rows * high, columns * wide, channels)[: rows * high - gap, : columns * wide - gap]
 
 
-def reconstructions(model: keras.Model, x: tf.Tensor) -> np.ndarray:
+def reconstructions(model: keras.Model, batch: Mapping[str, tf.Tensor]) -> np.ndarray:
     """Returns originals above their reconstructions from the posterior mean.
 
     Args:
         model: an autoencoder.
-        x: images [count, height, width, channels].
+        batch: with `x` [count, height, width, channels] and what the decoder reads beside the code.
     """
-    decoded = model.decode(model.encode(x).mean()).mean()
+    x = batch["x"]
+    decoded = model.decode(model.encode(x).mean(), model.context(batch)).mean()
     return grid(np.concatenate([x, decoded]), columns=len(x))
 
 
-def traversals(model: keras.Model, x: tf.Tensor) -> np.ndarray:
+def samples(model: keras.Model, batch: Mapping[str, tf.Tensor], *, rows: int = 8) -> np.ndarray:
+    """Returns images decoded from samples of the prior, a column per example of the batch.
+
+    Args:
+        model: an autoencoder.
+        batch: says what the decoder reads beside the code, by column.
+        rows: images a column.
+    """
+    repeated = {key: tf.concat([value] * rows, axis=0) for key, value in batch.items()}
+    count = len(repeated["x"])
+    return grid(model.sample(count, seed=0, context=model.context(repeated)).numpy(), columns=count // rows)
+
+
+def traversals(model: keras.Model, batch: Mapping[str, tf.Tensor]) -> np.ndarray:
     """Returns a row per latent: one image decoded while this latent goes from -2 to 2, the others fixed.
 
     Args:
         model: an autoencoder.
-        x: one image [1, height, width, channels] whose posterior mean is the fixed code.
+        batch: of one image [1, height, width, channels], whose posterior mean is the fixed code.
     """
-    code = np.asarray(model.encode(x).mean())[0]  # [latent]
+    code = np.asarray(model.encode(batch["x"]).mean())[0]  # [latent]
     latents = min(len(code), MOST_LATENTS)
     codes = np.tile(code, (latents, len(SPAN), 1))  # [row, column, latent]
     codes[np.arange(latents), :, np.arange(latents)] = SPAN
-    decoded = model.decode(tf.constant(codes.reshape(-1, len(code)))).mean()
+    decoded = model.decode(tf.constant(codes.reshape(-1, len(code))), model.context(batch)).mean()
     return grid(np.asarray(decoded), columns=len(SPAN))

@@ -1,22 +1,22 @@
 """Numbers that change with the training step: weights of terms, capacities.
 
 A schedule is a pure function of the model's step counter. It has no state of its own, so a resumed run
-continues it exactly.
+continues it exactly. The exception is the `Lagrangian`, whose multiplier is a variable of the model.
 """
 
-import dataclasses
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import keras
 import tensorflow as tf
 from typing_extensions import override
 
-from models.part import PACKAGE
+from models.part import Fields, Part
 
 
-class Schedule:
+class Schedule(Fields):
     """Maps a step to a number. Subclasses are frozen dataclasses with a `__call__`.
 
     Example:
@@ -24,10 +24,6 @@ class Schedule:
         >>> warmup.at(25), warmup.at(1000)
         (0.25, 1.0)
     """
-
-    def __init_subclass__(cls, **kwargs):
-        super().__init_subclass__(**kwargs)
-        keras.saving.register_keras_serializable(PACKAGE)(cls)
 
     def __call__(self, step: tf.Tensor | int) -> tf.Tensor | float:
         """Returns the value at `step`, a scalar."""
@@ -37,14 +33,13 @@ class Schedule:
         """Returns the value at `step` as a Python number."""
         return float(self(step))
 
-    def get_config(self) -> dict[str, Any]:
-        """Returns the schedule's fields."""
-        return dataclasses.asdict(self)  # pyright: ignore[reportArgumentType]
+    @property
+    def final(self) -> float:
+        """The value that the schedule comes to in the end."""
+        raise NotImplementedError
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """Returns the schedule that `get_config` described."""
-        return cls(**config)
+    def observe(self, mean: tf.Tensor) -> None:
+        """Is told the batch mean of what the schedule weighs, once a training step; most do not mind."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +50,11 @@ class Constant(Schedule):
 
     @override
     def __call__(self, step):
+        return self.value
+
+    @property
+    def final(self) -> float:
+        """The value."""
         return self.value
 
     def __str__(self):
@@ -78,6 +78,11 @@ class Ramp(Schedule):
     def __post_init__(self):
         if self.steps < 1:
             raise ValueError(f"`steps` must be at least 1. Received: steps={self.steps}.")
+
+    @property
+    def final(self) -> float:
+        """The value from step `steps` on."""
+        return self.end
 
     def fraction(self, step: tf.Tensor | int) -> tf.Tensor:
         """Returns how much of the ramp is done at `step`: 0 to 1."""
@@ -133,10 +138,95 @@ class Cyclic(Schedule):
         position = tf.cast(tf.math.floormod(step, self.period), tf.float32) / self.period
         return self.start + (self.end - self.start) * tf.minimum(position / self.rise, 1.0)
 
+    @property
+    def final(self) -> float:
+        """The value on the plateau."""
+        return self.end
+
     def __str__(self):
         return f"cyclic({self.start:g} -> {self.end:g} every {self.period})"
 
 
-def as_schedule(value: Schedule | float) -> Schedule:
-    """Returns `value` itself if it is a schedule, otherwise the constant of that value."""
-    return value if isinstance(value, Schedule) else Constant(float(value))
+class Lagrangian(Part):
+    """The multiplier of a constraint: it grows while what it weighs is above the target, and falls below it.
+
+        log lambda <- log lambda + rate * (mean - target),  once a training step
+
+    So the training settles where the weighed quantity equals the target. A schedule in all but that it has
+    a variable, which checkpoints carry.
+
+    Args:
+        target: the value that the weighed quantity is to have, nats.
+        rate: the size of a step of log lambda per nat of difference, above 0.
+        start: the first multiplier, above 0.
+
+    Reference:
+        Rezende and Viola 2018, Taming VAEs, arXiv:1810.00597, Algorithm 1, without its moving average.
+    """
+
+    LOGARITHM = 12.0  # the multiplier stays between exp(-12) and exp(12)
+
+    def __init__(self, target: float, rate: float = 0.01, start: float = 1.0, **kwargs: Any):
+        super().__init__(**kwargs)
+        if rate <= 0 or start <= 0:
+            raise ValueError(f"`rate` and `start` must be above 0. Received: rate={rate}, start={start}.")
+        self.target = target
+        self.rate = rate
+        self.start = start
+        self.logarithm = self.add_weight(
+            name="logarithm",
+            shape=(),
+            initializer=keras.initializers.Constant(math.log(start)),
+            trainable=False,
+            autocast=False,
+            aggregation="mean",
+        )
+
+    @override
+    def build(self, input_shape):
+        """Has made its variable already."""
+
+    @override
+    def call(self, step: tf.Tensor | int | None = None) -> tf.Tensor:
+        return tf.exp(tf.convert_to_tensor(self.logarithm.value))
+
+    def at(self, step: int) -> float:
+        """Returns the present multiplier, whatever the step."""
+        return float(self(step))
+
+    @property
+    def final(self) -> tf.Tensor:
+        """The present multiplier."""
+        return self(None)
+
+    def observe(self, mean: tf.Tensor) -> None:
+        """Takes a step towards the target."""
+        moved = self.logarithm.value + self.rate * (tf.cast(mean, self.variable_dtype) - self.target)
+        self.logarithm.assign(tf.clip_by_value(moved, -self.LOGARITHM, self.LOGARITHM))
+
+    def __str__(self):
+        return f"lagrangian(target {self.target:g})"
+
+
+Weight = Schedule | Lagrangian
+Clock = Callable[[Weight], tf.Tensor | float]
+
+KINDS = {"constant": Constant, "linear": Linear, "cosine": Cosine, "cyclic": Cyclic, "lagrangian": Lagrangian}
+
+
+def settled(schedule: Weight) -> tf.Tensor | float:
+    """Returns a schedule's final value: the clock of somebody who compares models across steps."""
+    return schedule.final
+
+
+def as_schedule(value: Weight | float | Mapping[str, Any]) -> Weight:
+    """Returns a schedule as it is, a number as the constant of that value, and a mapping as it reads.
+
+    Args:
+        value: a schedule, a number, or a mapping of `schedule` (a key of `KINDS`) and its arguments, as a
+            configuration has it.
+    """
+    if isinstance(value, Mapping):
+        arguments = dict(value)
+        return KINDS[arguments.pop("schedule")](**arguments)
+    return value if isinstance(value, Schedule | Lagrangian) else Constant(float(value))

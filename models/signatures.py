@@ -49,7 +49,7 @@ class Signatures:
         raw = {key: tf.ensure_shape(value, self.tensors[key].shape) for key, value in raw.items()}
         if self._spec.kind == "image":
             return self._codes(scale_image(raw[IMAGE]))
-        return self._codes(self._transformed(raw))
+        return self._codes(self._transformed(raw)["x"])
 
     def embed_bytes(self, image_bytes: tf.Tensor) -> Outputs:
         """Returns the codes of encoded image files [batch]."""
@@ -61,12 +61,14 @@ class Signatures:
         """Returns rate, distortion and ELBO of serialized examples [batch], nats each.
 
         The distortion is taken at the posterior mean, -log p(x | E[z|x]), so that an example always gets
-        the same score; the training's metric of this name averages over samples of z.
+        the same score; the training's metric of this name averages over samples of z. Label and sensitive
+        attribute are read where the model needs them; without a label, a label's distortion is 0.
         """
-        x = self.inputs(examples)
-        posterior = self._model.encode(x)
+        batch = self._batch(examples, roles=True)
+        context = self._model.context(batch)
+        posterior = self._model.encode(batch["x"])
         rate = self._rate(posterior)
-        distortion = -self._model.decode(posterior.mean()).log_prob(x)
+        distortion = -self._model.decode(posterior.mean(), context).log_prob(context.target)
         return {"rate": rate, "distortion": distortion, "elbo": -(rate + distortion)}
 
     def baseline(self, examples: tf.Tensor) -> Outputs:
@@ -77,7 +79,7 @@ class Signatures:
 
     def inputs(self, examples: tf.Tensor) -> tf.Tensor:
         """Returns the model's input [batch, *event] of serialized examples [batch]."""
-        return self._transformed(parse(tf.ensure_shape(examples, [None]), self._spec))
+        return self._batch(examples)["x"]
 
     @property
     def tensors(self) -> dict[str, tf.TensorSpec]:
@@ -90,8 +92,11 @@ class Signatures:
         kinds = {"numeric": tf.float32, "categorical": tf.string}
         return {c.name: tf.TensorSpec([None], kinds[c.kind]) for c in spec.columns}
 
-    def _transformed(self, raw: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        return assemble(self.layer(graph_inputs(raw, self._declared)), self._spec)["x"]
+    def _batch(self, examples: tf.Tensor, *, roles: bool = False) -> dict[str, tf.Tensor]:
+        return self._transformed(parse(tf.ensure_shape(examples, [None]), self._spec, roles=roles))
+
+    def _transformed(self, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return assemble(self.layer(graph_inputs(raw, self._declared)), self._spec)
 
     def _codes(self, x: tf.Tensor) -> Outputs:
         posterior = self._model.encode(x)

@@ -1,7 +1,7 @@
 """What a training is asked to do: the Trainer's `custom_config` as one object."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +23,7 @@ class Task:
         model: the configuration's `model` section: recipe, latent, network, likelihood, parameters.
         training: its `training` section.
         seed: decides every random draw.
-        images: its `data.images` section, where the data are images.
-        missing: its `data.missing` texts, which the encoder's record keeps for reading other inputs alike.
+        data: its `data` section, with absolute paths.
         checkpoints: folder for the checkpoints of this very training, until it has succeeded.
     """
 
@@ -32,20 +31,32 @@ class Task:
     model: Mapping[str, Any]
     training: Mapping[str, Any]
     seed: int
-    images: Mapping[str, Any] | None
-    missing: Sequence[str]
+    data: Mapping[str, Any]
     checkpoints: str
 
     @classmethod
     def of(cls, custom_config: Mapping[str, Any]) -> "Task":
         """Returns the task of a Trainer's `custom_config`; keys that only name the code's version are left."""
         spec = FeatureSpec.from_json(custom_config["spec"])
-        images = custom_config["images"] if spec.kind == "image" else None
-        rest = {name: custom_config[name] for name in ("model", "training", "seed", "missing", "checkpoints")}
-        return cls(spec=spec, images=images, **rest)
+        rest = {name: custom_config[name] for name in ("model", "training", "seed", "data", "checkpoints")}
+        return cls(spec=spec, **rest)
+
+    @property
+    def images(self) -> Mapping[str, Any] | None:
+        """How image files become arrays (the section `data.images`), where the data are images."""
+        return self.data["images"] if self.spec.kind == "image" else None
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """What decides the training, as the run's configuration says it: the data, the model, the training, the seed.
+
+        What does not decide it (names, folders, what is measured and served) is left out, so that the Trainer's
+        cache outlives changes there.
+        """
+        return {name: getattr(self, name) for name in ("data", "model", "training", "seed")}
 
     def resolved(self, spec: FeatureSpec) -> "Task":
-        """Returns the task with what Transform learned about the data."""
+        """Returns the task with what is known about the data by now: vocabularies, the number of examples."""
         return dataclasses.replace(self, spec=spec)
 
     def build(self) -> keras.Model:

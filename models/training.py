@@ -1,5 +1,6 @@
 """The Trainer's entry point: data and task in, a trained model artifact out."""
 
+import dataclasses
 import logging
 import math
 import statistics
@@ -14,11 +15,13 @@ from models import export, projector
 from models.board import Board, Curves, Pictures
 from models.callbacks import Budget, Checkpointing, Count, EarlyStopping, Plan, Progress
 from models.checkpoints import Checkpoints, State
+from models.diagnosis import Diagnose, sample
 from models.errors import InputError
 from models.features.dataset import Examples
 from models.features.resolve import resolve
 from models.optimizers import Adam
 from models.task import Task
+from models.watch import Watch
 
 _log = logging.getLogger("metaprior.training")
 
@@ -36,7 +39,9 @@ def run_fn(fn_args: Any) -> None:
     """
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
     task = Task.of(fn_args.custom_config)
-    task = task.resolved(resolve(task.spec, fn_args.transform_graph_path))
+    spec = resolve(task.spec, fn_args.transform_graph_path)
+    count = Examples(fn_args.train_files, transform, spec).count()
+    task = task.resolved(dataclasses.replace(spec, examples=count))
     train = Examples(fn_args.train_files, transform, task.spec)
     held_out = Examples(fn_args.eval_files, transform, task.spec)
     training = Training(task, train, held_out, folder=Path(fn_args.model_run_dir))
@@ -71,6 +76,8 @@ class Training:
         self.checkpoints = Checkpoints(task.checkpoints, model=self.model, best=self._best, state=self.state)
         self._task, self._train, self._board = task, train, Board(folder)
         self._held_out = held_out.evaluation(batch=self.plan.batch)
+        self._sample = sample(self._held_out)
+        self._diagnose = Diagnose(self.model, self._sample)
 
     def run(self) -> dict[str, Any]:
         """Trains, puts the best weights back and returns the summary that goes into `training.json`."""
@@ -94,7 +101,9 @@ class Training:
 
     def _keras_fit(self, callbacks: list[keras.callbacks.Callback], *, last: int, steps: int) -> None:
         plan, start = self.plan, self.state.step
-        data = self._train.training(batch=plan.batch, steps=plan.steps, seed=self._task.seed, start=start)
+        data = self._train.training(
+            batch=plan.batch, steps=plan.steps, seed=self._task.seed, start=start, extrinsic=self.model.extrinsic
+        )
         self.model.fit(
             data,
             validation_data=self._held_out,
@@ -113,13 +122,14 @@ class Training:
         callbacks = [
             Count(state, plan),
             EarlyStopping(state, self._best, patience=patience),
+            Watch(self._board, state, plan, task=self._task, diagnose=self._diagnose, budget=Budget(SHARE)),
             Checkpointing(self.checkpoints, state, plan, every=every, budget=Budget(SHARE)),
             Progress(state, plan),
             Curves(self._board, state),
         ]
-        if self._task.spec.kind == "image":
-            x = next(iter(self._held_out))["x"][:8]
-            callbacks.append(Pictures(self._board, state, plan, x=x, budget=Budget(SHARE)))
+        if self._task.spec.kind == "image" and self.model.decoder.target == "x":
+            batch = {key: value[:8] for key, value in self._sample.items()}
+            callbacks.append(Pictures(self._board, state, plan, batch=batch, budget=Budget(SHARE)))
         return callbacks
 
     def _summary(self) -> dict[str, Any]:
@@ -133,6 +143,8 @@ class Training:
             "rate": best["eval"]["rate"],
             "distortion": best["eval"]["distortion"],
             "elbo": best["eval"]["elbo"],
+            "code": self._diagnose().record(),
+            "warnings": state.warnings,
             "seconds": round(state.seconds, 3),
             "examples_per_second": statistics.median(e["train"]["examples_per_second"] for e in state.history),
         }
@@ -150,7 +162,7 @@ class Training:
 
 
 def _counts(train: Examples, held_out: Examples) -> tuple[int, int]:
-    count, others = train.count(), held_out.count()
+    count, others = train.spec.examples, held_out.count()
     if count < 2:
         raise InputError(
             f"data.source: training needs at least 2 examples, the training split has {count}. "

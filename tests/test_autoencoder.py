@@ -59,7 +59,7 @@ def trained():
 
 def test_every_part_of_the_objective_is_a_metric(trained):
     _, history = trained
-    names = {"loss", "rate", "distortion", "elbo", "nll", "kl"}
+    names = {"loss", "rate", "distortion", "elbo", "objective", "nll", "kl"}
     assert set(history) == names | {f"val_{name}" for name in names}
     for epoch in range(3):
         row = {name: values[epoch] for name, values in history.items()}
@@ -71,23 +71,23 @@ def test_every_part_of_the_objective_is_a_metric(trained):
 def test_training_counts_its_steps_and_evaluation_does_not(trained):
     model, _ = trained
     assert int(model.step) == 12
-    assert model.weights_now() == {"nll": 1.0, "kl": 4.0}
+    assert model.schedules_now() == {"weight/nll": 1.0, "weight/kl": 4.0}
 
 
 def test_the_weighted_sum_of_the_terms_is_the_loss(trained):
     model, _ = trained
     loss = float(loss_of(model, WORLD.batch))
     parts = metrics_of(model, WORLD.batch)
-    weights = model.weights_now()
-    assert loss == pytest.approx(sum(weight * parts[name] for name, weight in weights.items()), rel=1e-6)
+    weights = model.schedules_now()
+    assert loss == pytest.approx(sum(weight * parts[name.removeprefix("weight/")] for name, weight in weights.items()), rel=1e-6)
 
 
 def test_a_schedule_is_read_at_the_step_of_the_model():
     model = a_model(NegativeLogLikelihood(), KL(weight=Linear(0.0, 4.0, steps=8)))
-    assert model.weights_now() == {"nll": 1.0, "kl": 0.0}
+    assert model.schedules_now() == {"weight/nll": 1.0, "weight/kl": 0.0}
     model(WORLD.batch, training=True)
     model(WORLD.batch, training=True)
-    assert model.weights_now() == {"nll": 1.0, "kl": 1.0}
+    assert model.schedules_now() == {"weight/nll": 1.0, "weight/kl": 1.0}
     model(WORLD.batch)
     assert int(model.step) == 2
 
@@ -258,7 +258,7 @@ def after_training(strategy):
     start = model.decoder.network.get_weights()
     data = tf.data.Dataset.from_tensor_slices(world.batch).batch(32, drop_remainder=True)
     history = model.fit(data, epochs=2, verbose=0, shuffle=False).history
-    assert model.weights_now() == {"nll": 1.0, "kl": 2.0}, model.weights_now()
+    assert model.schedules_now() == {"weight/nll": 1.0, "weight/kl": 2.0}, model.schedules_now()
     moved = [now - then for now, then in zip(model.decoder.network.get_weights(), start, strict=True)]
     return np.concatenate([part.ravel() for part in moved]), history["distortion"][-1]
 

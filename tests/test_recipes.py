@@ -1,5 +1,6 @@
 """The catalogue, and one contract for every recipe on every kind of data."""
 
+import dataclasses
 import doctest
 import functools
 import importlib
@@ -14,31 +15,41 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from contracts import CASES, GOLDEN, RECIPES, first_loss, gradients_of, loss_of, metrics_of, through_json, train
-from scipy import stats
-from worlds import WORLDS, digits, linear_gaussian, squares, table, vectors
+from contracts import (
+    CASES,
+    GOLDEN,
+    LATENT,
+    RECIPES,
+    SMALL,
+    first_loss,
+    gradients_of,
+    loss_of,
+    metrics_of,
+    small,
+    through_json,
+)
+from worlds import WORLDS, digits, squares, table, vectors
 
 from models import recipes
 from models.autoencoder import Autoencoder
+from models.checkpoints import Checkpoints, State
 from models.errors import InputError
-from models.factors import Bernoulli, DiagonalNormal, FixedScale, Gaussian, LearnedScale, Tabular
-from models.networks import dense
-from models.priors import StandardNormal
+from models.factors import Bernoulli, FixedScale, Gaussian, LearnedScale, Tabular
 from models.recipes import records
 from models.recipes.builder import check_needs
-from models.terms import KL, NegativeLogLikelihood
+from models.terms import MMD
+from models.trace import Trace
 
 # Keras reads its variables by a protocol that NumPy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 ROOT = Path(__file__).parent.parent
-LATENT = 3
 
 
 @functools.cache
 def built(recipe: str, world: str) -> Autoencoder:
     """One model per case, shared by the tests that leave it as it is."""
-    return recipes.build(recipe, WORLDS[world]().spec, latent=LATENT, seed=1)
+    return small(recipe, world)
 
 
 # The contract.
@@ -48,12 +59,14 @@ def built(recipe: str, world: str) -> Autoencoder:
 def test_recipe_builds_distributions_of_the_shape_of_the_data(recipe, world):
     model, setting = built(recipe, world), WORLDS[world]()
     trace = model.trace(setting.take(5))
+    labels = model.decoder.target == "label"
     assert model.latent_width == LATENT
     assert trace.z.shape == (5, LATENT)
     assert (trace.posterior.batch_shape, trace.posterior.event_shape) == ((5,), (LATENT,))
-    assert (trace.likelihood.batch_shape, trace.likelihood.event_shape) == ((5,), setting.spec.event_shape)
-    assert model.sample(4, seed=0).shape == (4, *setting.spec.event_shape)
-    assert set(metrics_of(model, setting.take(5))) >= {"rate", "distortion", "elbo"}
+    assert trace.likelihood.batch_shape == (5,)
+    assert trace.likelihood.event_shape == (() if labels else setting.spec.event_shape)
+    assert model.sample(4, seed=0).shape == (4, *((len(setting.spec.classes),) if labels else setting.spec.event_shape))
+    assert set(metrics_of(model, setting.take(5))) >= {"rate", "distortion", "elbo", "objective"}
 
 
 @pytest.mark.parametrize(("recipe", "world"), CASES)
@@ -64,49 +77,113 @@ def test_recipe_is_the_same_after_saving(recipe, world, tmp_path):
     assert through_json(twin.get_config()) == through_json(model.get_config())
     assert str(twin) == str(model)
     assert float(loss_of(twin, batch)) == float(loss_of(model, batch))
+    assert len(twin.trainable_variables) == len(model.trainable_variables)
 
 
-@pytest.mark.parametrize(("recipe", "world"), CASES)
-def test_recipe_repeats_by_seed(recipe, world):
-    again, other = (recipes.build(recipe, WORLDS[world]().spec, latent=LATENT, seed=seed) for seed in (1, 2))
-    for ours, theirs in zip(again.get_weights(), built(recipe, world).get_weights(), strict=True):
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_recipe_repeats_by_seed(recipe):
+    again, other = (small(recipe, "vectors", seed=seed) for seed in (1, 2))
+    for ours, theirs in zip(again.get_weights(), built(recipe, "vectors").get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert any(np.any(a != b) for a, b in zip(again.get_weights(), other.get_weights(), strict=True))
-    batch = WORLDS[world]().take(5)
-    assert np.all(other.trace(batch).z != again.trace(batch).z)
+    if again.trace(vectors().take(5)).posterior.stddev().numpy().any():
+        assert np.all(other.trace(vectors().take(5)).z != again.trace(vectors().take(5)).z)
 
 
 @pytest.mark.parametrize(("recipe", "world"), CASES)
-def test_recipe_has_finite_gradients_for_every_variable(recipe, world):
-    gradients = gradients_of(built(recipe, world), WORLDS[world]().take(32))
-    assert all(gradient is not None and np.all(np.isfinite(gradient)) for gradient in gradients)
-
-
-@pytest.mark.parametrize(("recipe", "world"), CASES)
-def test_one_step_lowers_the_loss_of_a_recipe(recipe, world):
-    model, batch = recipes.build(recipe, WORLDS[world]().spec, latent=LATENT, seed=1), WORLDS[world]().take(32)
-    before = float(loss_of(model, batch))
+def test_one_step_along_finite_gradients_lowers_the_loss_of_a_recipe(recipe, world):
+    model, batch = built(recipe, world), WORLDS[world]().take(32)
+    start, before = model.get_weights(), float(loss_of(model, batch))
     gradients = gradients_of(model, batch)
+    assert all(gradient is not None and np.all(np.isfinite(gradient)) for gradient in gradients)
     keras.optimizers.Adam(1e-3).apply(gradients, model.trainable_variables)
-    assert float(loss_of(model, batch)) < before
+    after = float(loss_of(model, batch))
+    model.set_weights(start)
+    assert after < before
 
 
 @pytest.mark.parametrize(("recipe", "world"), CASES)
 def test_first_loss_is_the_golden_one(recipe, world):
     golden = json.loads(GOLDEN.read_text())
-    assert first_loss(recipe, world) == pytest.approx(golden[recipe][world], rel=1e-4)
+    assert first_loss(built(recipe, world), world) == pytest.approx(golden[recipe][world], rel=1e-4)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_recipe_computes_densities_in_full_precision_under_mixed_precision(recipe):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = small(recipe, "digits")
+    finally:
+        keras.config.set_dtype_policy(before)
+    trace = model.trace(digits().take(32))
+    assert (trace.x.dtype, trace.z.dtype, trace.rate.dtype, trace.distortion.dtype) == (tf.float32,) * 4
+    assert model.encoder.network.layers[-1].compute_dtype == "bfloat16"
+    full = float(loss_of(built(recipe, "digits"), digits().take(32)))
+    assert float(loss_of(model, digits().take(32))) == pytest.approx(full, rel=0.03)
+    assert all(np.all(np.isfinite(gradient)) for gradient in gradients_of(model, digits().take(32)))
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_compiled_by_xla_or_not_a_recipe_charges_the_same(recipe):
+    model, batch = built(recipe, "vectors"), vectors().take(32)
+    z = tf.constant(model.trace(batch).z)
+
+    def charges(beside, code):
+        context = model.context(beside, seed=tf.constant([1, 2]))
+        posterior, prior = model.encode(beside["x"], context), model.prior(context=context)
+        likelihood = model.decode(code, context)
+        trace = Trace(x=beside["x"], posterior=posterior, z=code, prior=prior, likelihood=likelihood, context=context)
+        # XLA draws other numbers from the same seed, so what draws codes from the prior is left out.
+        return [tf.reduce_mean(term.estimate(trace)) for term in model.terms if not isinstance(term, MMD)]
+
+    tensors = {key: tf.constant(value) for key, value in batch.items()}
+    plain, compiled = (tf.function(charges, jit_compile=jit)(tensors, z) for jit in (False, True))
+    np.testing.assert_allclose(plain, compiled, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_resumed_recipe_ends_with_the_weights_of_an_uninterrupted_one(recipe, tmp_path):
+    batches = [{key: value[start : start + 16] for key, value in vectors().batch.items()} for start in (0, 16, 32, 48)]
+    straight, halted = Run(recipe, tmp_path), Run(recipe, tmp_path)
+    straight.go(batches)
+    halted.go(batches[:2])
+    halted.checkpoints.save()
+    resumed = Run(recipe, tmp_path)
+    assert resumed.checkpoints.restore()
+    resumed.go(batches[2:])
+    for ours, theirs in zip(resumed.model.get_weights(), straight.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+class Run:
+    """A model with its checkpoints, and its steps one by one."""
+
+    def __init__(self, recipe: str, folder: Path):
+        self.model = small(recipe, "vectors")
+        self.model.compile(keras.optimizers.Adam(1e-2))
+        self.model.optimizer.build(self.model.trainable_variables)
+        self.checkpoints = Checkpoints(str(folder), model=self.model, best=[], state=State())
+
+    def go(self, batches) -> None:
+        for batch in batches:
+            with tf.GradientTape() as tape:
+                self.model(batch, training=True)
+                loss = tf.add_n(self.model.losses)
+            weights = [variable.value for variable in self.model.trainable_variables]
+            self.model.optimizer.apply(tape.gradient(loss, weights), self.model.trainable_variables)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_exported_recipe_encodes_the_same_through_the_session_loader(recipe, tmp_path):
-    model, x = built(recipe, "digits"), digits().take(5)["x"]
+    model, x = built(recipe, "vectors"), vectors().take(5)["x"]
     archive = keras.export.ExportArchive()
     archive.track(model)
 
     def embed(images):
         return {"embedding": model.encode(images).mean(), "rate": model.rate(images)}
 
-    archive.add_endpoint("serving_default", embed, [tf.TensorSpec((None, 8, 8, 1), tf.float32)])
+    archive.add_endpoint("serving_default", embed, [tf.TensorSpec((None, 12), tf.float32)])
     archive.write_out(str(tmp_path / "saved"), verbose=False)
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         loaded = tf.compat.v1.saved_model.loader.load(session, ["serve"], str(tmp_path / "saved"))
@@ -184,7 +261,7 @@ def test_the_catalogue_holds_the_models_of_the_survey():
     names = [record.name for record in recipes.catalogue()]
     assert len(names) == len(set(names)) == 35
     assert names[:4] == ["vae", "beta_vae", "annealed_vae", "target_rate"]
-    assert RECIPES == ["vae", "beta_vae"]
+    assert len(RECIPES) == 16
 
 
 def test_names_and_aliases_are_unambiguous():
@@ -206,14 +283,17 @@ def test_a_record_is_read_off_the_recipe():
     assert record.objective == "E_q(z|x)[-log p(x|z)] + beta * KL(q(z|x) || p(z))"
     assert record.r1 == "(beta - 1) * KL(q(z|x) || p(z))"
     (beta,) = record.parameters
-    assert (beta.name, beta.type, beta.default) == ("beta", "number, at least 0", 4.0)
+    assert (beta.name, beta.type, beta.default) == ("beta", "number, at least 0, or a schedule", 4.0)
     assert beta.meaning == "weight of the rate, in nats of distortion per nat of rate."
     assert recipes.find("vae").parameters == ()
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_record_says_which_labels_its_parts_need(name):
-    assert built(name, "digits").needs == () if recipes.find(name).labels == "none" else recipes.find(name).labels
+    optional = {"hsic_vae": "sensitive", "vfae": "label"}.get(name)
+    spec = dataclasses.replace(vectors().spec, **({optional: None} if optional else {}))
+    assert recipes.build(name, spec, latent=LATENT, **SMALL.get(name, {})).needs == recipes.find(name).needs
+    assert (recipes.find(name).labels == "none") == (recipes.find(name).needs == ()) or name == "hsic_vae"
 
 
 def test_aliases_lead_to_the_model():
@@ -234,9 +314,9 @@ def test_parameters_are_completed_by_the_defaults_of_the_paper():
         ("beta_va", {}, "model.recipe: there is no recipe 'beta_va'. Did you mean beta_vae?"),
         ("transformer", {}, "model.recipe: there is no recipe 'transformer'. `metaprior models` lists them all."),
         (
-            "factor_vae",
+            "ladder_vae",
             {},
-            "model.recipe: factor_vae is in the catalogue but has no recipe yet. Use one of: vae, beta_vae.",
+            f"model.recipe: ladder_vae is in the catalogue but has no recipe yet. Use one of: {', '.join(RECIPES)}.",
         ),
         (
             "beta_vae",
@@ -279,15 +359,16 @@ def test_a_wrong_model_section_is_refused(name, parameters, message):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        (table().spec, "`fader` needs a sensitive attribute. Set data.sensitive to one of: age, hours, job, sex."),
+        (table().spec, "`fader` needs a sensitive attribute. Set data.sensitive to one of: job, sex, age, hours."),
         (digits().spec, "`fader` needs a sensitive attribute. Set data.sensitive."),
     ],
 )
 def test_data_that_lack_what_a_recipe_needs_are_refused(spec, message):
+    bare = dataclasses.replace(spec, sensitive=None)
     with pytest.raises(InputError) as error:
-        check_needs("fader", ("label", "sensitive") if spec.label else ("sensitive",), spec)
+        recipes.build("fader", bare)
     assert str(error.value) == message
-    check_needs("vae", (), spec)
+    check_needs("vae", (), bare)
 
 
 def test_the_catalogue_is_read_without_the_heavy_libraries():
@@ -298,81 +379,3 @@ def test_the_catalogue_is_read_without_the_heavy_libraries():
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.strip() == "[]"
-
-
-# Acceptance: each recipe is what it says.
-
-
-VARIANCES, NOISE = (4.0, 2.0, 1.0, 0.3, 0.1), 0.2
-
-
-def linear_model(beta: float) -> Autoencoder:
-    """Linear encoder, linear decoder, noise of fixed variance: the case with a known optimum."""
-    keras.utils.set_random_seed(0)
-    width = len(VARIANCES)
-    model = Autoencoder(
-        encoder=DiagonalNormal(dense.encoder((width,), hidden=()), latent=width),
-        prior=StandardNormal(width),
-        decoder=Gaussian(dense.decoder((width,), hidden=()), FixedScale(NOISE**0.5)),
-        terms=[NegativeLogLikelihood(), KL(weight=beta)],
-    )
-    model.build({"x": (None, width)})
-    return model
-
-
-@functools.cache
-def on_linear_data(beta: float) -> tuple[dict[str, float], np.ndarray]:
-    """Metrics of the trained linear model, and its codes' variances."""
-    x, _ = linear_gaussian(VARIANCES)
-    model = linear_model(beta)
-    train(model, x, steps=3000, batch=256, rate=2e-2)
-    return metrics_of(model, {"x": np.tile(x, (10, 1))}), np.var(model.encode(x).mean(), axis=0)
-
-
-@pytest.mark.parametrize(("beta", "active"), [(1.0, 4), (3.0, 3), (8.0, 2)])
-def test_a_linear_beta_vae_fills_the_water_of_rate_distortion_theory(beta, active):
-    _, variances = linear_gaussian(VARIANCES)
-    reached, code_variances = on_linear_data(beta)
-    level = np.minimum(variances, beta * NOISE)
-    rate = 0.5 * np.log(variances / level).sum()
-    distortion = level.sum() / (2 * NOISE) + len(variances) / 2 * np.log(2 * np.pi * NOISE)
-    assert reached["rate"] == pytest.approx(rate, abs=0.1)
-    assert reached["distortion"] == pytest.approx(distortion, abs=0.1)
-    assert np.sum(code_variances > 0.01) == active
-
-
-def test_a_linear_vae_reaches_the_exact_likelihood_of_probabilistic_pca():
-    x, variances = linear_gaussian(VARIANCES)
-    basis = np.linalg.eigh(x.T @ x / len(x))[1][:, ::-1]
-    covariance = np.diag(np.maximum(variances, NOISE))
-    exact = stats.multivariate_normal(np.zeros(len(VARIANCES)), covariance).logpdf(x @ basis).mean()
-    assert on_linear_data(1.0)[0]["elbo"] == pytest.approx(exact, abs=0.05)
-
-
-def on_digits(beta: float, *, steps: int, rate: float) -> tuple[dict[str, float], int]:
-    """Metrics and active units of a beta-VAE 64-128-8 on the training digits."""
-    keras.utils.set_random_seed(0)
-    x = digits().batch["x"][500:]
-    model = Autoencoder(
-        encoder=DiagonalNormal(dense.encoder((8, 8, 1), hidden=(128,)), latent=8),
-        prior=StandardNormal(8),
-        decoder=Bernoulli(dense.decoder((8, 8, 1), hidden=(128,))),
-        terms=[NegativeLogLikelihood(), KL(weight=beta)],
-    )
-    model.build({"x": (None, 8, 8, 1)})
-    return train(model, x, steps=steps, rate=rate), int(np.sum(np.var(model.encode(x).mean(), axis=0) > 0.01))
-
-
-def test_beta_trades_distortion_for_rate_on_digits():
-    sweep = [on_digits(beta, steps=700, rate=3e-3)[0] for beta in (0.0, 0.5, 1.0, 2.0, 4.0)]
-    assert np.all(np.diff([point["rate"] for point in sweep]) < 0)
-    assert np.all(np.diff([point["distortion"] for point in sweep]) > 0)
-    assert sweep[0]["rate"] > 15.0
-    assert sweep[-1]["rate"] < 0.2
-
-
-def test_a_vae_on_digits_reaches_its_lower_bound():
-    reached, active = on_digits(1.0, steps=3000, rate=1e-3)
-    assert -reached["elbo"] <= 24.8
-    assert 2.5 <= reached["rate"] <= 5.0
-    assert active >= 5

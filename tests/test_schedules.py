@@ -6,7 +6,7 @@ import keras
 import pytest
 import tensorflow as tf
 
-from models.schedules import Constant, Cosine, Cyclic, Linear, as_schedule
+from models.schedules import Constant, Cosine, Cyclic, Lagrangian, Linear, as_schedule, settled
 
 SCHEDULES = [Constant(4.0), Linear(0.0, 2.0, steps=8), Cosine(1.0, 0.0, steps=10), Cyclic(0.0, 1.0, period=10)]
 
@@ -54,9 +54,62 @@ def test_a_number_is_a_constant_schedule():
 
 
 @pytest.mark.parametrize(
+    ("mapping", "schedule"),
+    [
+        ({"schedule": "constant", "value": 2.0}, Constant(2.0)),
+        ({"schedule": "linear", "start": 0.0, "end": 4.0, "steps": 10}, Linear(0.0, 4.0, steps=10)),
+        ({"schedule": "cosine", "start": 1.0, "end": 0.0, "steps": 7}, Cosine(1.0, 0.0, steps=7)),
+        (
+            {"schedule": "cyclic", "start": 0.0, "end": 1.0, "period": 8, "rise": 0.25},
+            Cyclic(0.0, 1.0, period=8, rise=0.25),
+        ),
+    ],
+)
+def test_a_mapping_reads_as_the_schedule_it_names(mapping, schedule):
+    assert as_schedule(mapping) == schedule
+
+
+@pytest.mark.parametrize(
+    ("schedule", "value"),
+    [
+        (Constant(4.0), 4.0),
+        (Linear(0.0, 2.0, steps=8), 2.0),
+        (Cosine(1.0, 0.0, steps=10), 0.0),
+        (Cyclic(0.0, 1.0, period=10), 1.0),
+    ],
+)
+def test_a_schedule_settles_at_its_last_value(schedule, value):
+    assert settled(schedule) == value
+
+
+def test_a_lagrangian_rises_above_the_target_and_falls_below_it():
+    multiplier = as_schedule({"schedule": "lagrangian", "target": 5.0, "rate": 0.1, "start": 2.0})
+    assert multiplier.at(0) == settled(multiplier) == pytest.approx(2.0)
+    multiplier.observe(tf.constant(8.0))
+    assert multiplier.at(0) == pytest.approx(2.0 * math.exp(0.3))
+    multiplier.observe(tf.constant(2.0))
+    multiplier.observe(tf.constant(4.0))
+    assert multiplier.at(0) == pytest.approx(2.0 * math.exp(-0.1))
+    assert str(multiplier) == "lagrangian(target 5)"
+
+
+def test_a_lagrangian_stays_within_bounds():
+    multiplier = Lagrangian(target=0.0, rate=1.0)
+    multiplier.observe(tf.constant(1e6))
+    assert multiplier.at(0) == pytest.approx(math.exp(Lagrangian.LOGARITHM), rel=1e-5)
+
+
+def test_a_lagrangian_is_the_same_after_saving():
+    config = keras.saving.serialize_keras_object(Lagrangian(target=3.0, rate=0.2, start=0.5))
+    twin = keras.saving.deserialize_keras_object(config)
+    assert (twin.target, twin.rate, twin.start, twin.at(0)) == (3.0, 0.2, 0.5, pytest.approx(0.5))
+
+
+@pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: Linear(0.0, 1.0, steps=0), "`steps` must be at least 1. Received: steps=0."),
+        (lambda: Lagrangian(1.0, rate=0.0), "`rate` and `start` must be above 0. Received: rate=0.0, start=1.0."),
         (lambda: Cyclic(0.0, 1.0, period=0), "`period` must be at least 1. Received: period=0."),
         (lambda: Cyclic(0.0, 1.0, period=9, rise=0.0), "`rise` must be above 0 and at most 1. Received: rise=0.0."),
     ],

@@ -52,5 +52,27 @@ class DiagonalNormal(Factor):
     def distribution(self, features: tf.Tensor) -> Distribution:
         """Returns N(mu, diag(sigma^2)) with batch shape [...] for features [..., width]."""
         moments = tf.cast(self.moments(features), self.variable_dtype)
-        mean, log_variance = tf.split(moments, 2, axis=-1)  # [..., latent] each
-        return tfd.Independent(tfd.Normal(mean, scale_of(log_variance)), reinterpreted_batch_ndims=1)
+        mean, spread = tf.split(moments, 2, axis=-1)  # [..., latent] each
+        return tfd.Independent(tfd.Normal(mean, self.scale(spread)), reinterpreted_batch_ndims=1)
+
+    def scale(self, spread: tf.Tensor) -> tf.Tensor:
+        """Returns the standard deviation for what the network says of it: here the log-variance."""
+        return scale_of(spread)
+
+
+class SoftplusNormal(DiagonalNormal):
+    """q(z|x) = N(mu(x), diag(sigma(x)^2)) with sigma = softplus(spread - 5): nearly deterministic at the start.
+
+    Args:
+        network: layer from [batch, *event] to features [batch, width].
+        latent: width of z.
+
+    Reference:
+        Alemi et al. 2017, Deep Variational Information Bottleneck, arXiv:1612.00410, Section 4.1.
+    """
+
+    OFFSET = 5.0
+
+    def scale(self, spread: tf.Tensor) -> tf.Tensor:
+        """Returns the standard deviation, never quite zero."""
+        return tf.math.softplus(spread - self.OFFSET) + 1e-6

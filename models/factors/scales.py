@@ -32,7 +32,6 @@ class FixedScale(Scale):
         self.scale = scale
 
     @override
-    @override
     def build(self, input_shape):
         """Has no variables."""
 

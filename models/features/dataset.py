@@ -7,7 +7,8 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from models.features.encoding import assemble, graph_inputs, parse
+from models.features.encoding import Tensors, assemble, graph_inputs, parse
+from models.features.groups import arrange
 from models.features.spec import FeatureSpec
 
 BLOCK_BYTES = 64 * 2**20
@@ -45,7 +46,9 @@ class Examples:
         """Returns every example once, in the order of the files; the last batch may be smaller."""
         return self._assembled(self.records().batch(batch))
 
-    def training(self, *, batch: int, steps: int, seed: int, start: int = 0) -> tf.data.Dataset:
+    def training(
+        self, *, batch: int, steps: int, seed: int, start: int = 0, extrinsic: Sequence[int] | None = None
+    ) -> tf.data.Dataset:
         """Returns an endless stream of full batches, shuffled anew in every epoch.
 
         The order of epoch e is a function of (seed, e), so a stream that starts later goes through the
@@ -60,14 +63,20 @@ class Examples:
             steps: steps an epoch; at most the number of examples // `batch`.
             seed: decides the order.
             start: the first step, counted from the beginning of training.
+            extrinsic: positions of factors, for batches of groups that differ in one respect, see
+                `models.features.groups`; such an epoch draws batches from each block and need not hold
+                every example.
         """
         paths = tf.constant(self.paths(), tf.string)
         first, offset = divmod(start, steps)
 
         @tf.autograph.experimental.do_not_convert
         def epoch(number: tf.Tensor) -> tf.data.Dataset:
-            records = self._shuffled(paths, tf.stack([tf.cast(seed, tf.int64), number]))
-            return records.rebatch(batch, drop_remainder=True).take(steps)
+            order = tf.stack([tf.cast(seed, tf.int64), number])
+            blocks = self._shuffled(paths, order)
+            if extrinsic is None:
+                return blocks.rebatch(batch, drop_remainder=True).take(steps)
+            return self._grouped(blocks, extrinsic, batch=batch, seed=order).take(steps)
 
         here = epoch(tf.constant(first, tf.int64)).skip(offset)
         later = tf.data.Dataset.range(first + 1, tf.int64.max).flat_map(epoch)
@@ -84,13 +93,29 @@ class Examples:
 
         return blocks.enumerate().map(shuffled).prefetch(1)
 
+    def _grouped(
+        self, blocks: tf.data.Dataset, extrinsic: Sequence[int], *, batch: int, seed: tf.Tensor
+    ) -> tf.data.Dataset:
+        feature = tf.io.FixedLenFeature([], tf.int64, default_value=-1)
+        names = list(self.spec.factors)
+
+        @tf.autograph.experimental.do_not_convert
+        def batches(index: tf.Tensor, block: tf.Tensor) -> tf.data.Dataset:
+            parsed: Any = tf.io.parse_example(block, dict.fromkeys(names, feature))
+            factors = tf.stack([parsed[name] for name in names], axis=1)  # [count, factors]
+            own = tf.random.experimental.stateless_fold_in(seed, index)
+            arranged: Any = arrange(block, factors, extrinsic, batch=batch, seed=own)
+            return tf.data.Dataset.from_tensor_slices(arranged)
+
+        return blocks.enumerate().flat_map(batches)  # pyright: ignore[reportArgumentType]
+
     def _assembled(self, batches: tf.data.Dataset) -> tf.data.Dataset:
         layer, declared = self.transform.transform_features_layer(), self.transform.raw_feature_spec()
 
         @tf.autograph.experimental.do_not_convert
-        def batch_of(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        def batch_of(examples: tf.Tensor, beside: Tensors | None = None) -> Tensors:
             raw = parse(examples, self.spec, roles=True)
-            return assemble(layer(graph_inputs(raw, declared)), self.spec)
+            return {**assemble(layer(graph_inputs(raw, declared)), self.spec), **(beside or {})}
 
         batches = batches.map(batch_of, num_parallel_calls=PARALLEL, deterministic=True).prefetch(4)
         options = tf.data.Options()

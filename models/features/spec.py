@@ -49,6 +49,7 @@ class FeatureSpec:
         factor_sizes: number of values of each factor.
         classes: the label's values in index order; empty until Transform has seen the data.
         groups: the sensitive attribute's values in index order; empty until then, too.
+        examples: number of training examples; 0 until training has counted them.
     """
 
     kind: Kind
@@ -62,6 +63,7 @@ class FeatureSpec:
     factor_sizes: tuple[int, ...] = ()
     classes: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    examples: int = 0
 
     @property
     def numeric(self) -> tuple[Column, ...]:

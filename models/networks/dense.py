@@ -40,3 +40,21 @@ def decoder(output_shape: Sequence[int], hidden: Sequence[int] | None = None) ->
     output = layers.Dense(math.prod(output_shape), name="output")
     shape = layers.Reshape(tuple(output_shape), name="event")
     return keras.Sequential([*dense, output, shape], name="dense_decoder")
+
+
+def critic(outputs: int, hidden: Sequence[int], *, slope: float = 0.2, dropout: float = 0.0) -> keras.Sequential:
+    """Returns a network from codes [batch, latent] to logits [batch, outputs]: leaky ReLU, the last layer linear.
+
+    Args:
+        outputs: number of logits.
+        hidden: units of each hidden layer.
+        slope: slope of the leaky ReLU below zero.
+        dropout: share of the code's units that are dropped in training.
+    """
+    first = [layers.Dropout(dropout, name="dropout")] if dropout else []
+    dense = [
+        layer
+        for index, units in enumerate(hidden, 1)
+        for layer in (layers.Dense(units, name=f"hidden_{index}"), layers.LeakyReLU(slope, name=f"leak_{index}"))
+    ]
+    return keras.Sequential([*first, *dense, layers.Dense(outputs, name="logits")], name="critic")

@@ -26,7 +26,6 @@ class Prior(Part):
         self.latent = latent
 
     @override
-    @override
     def build(self, input_shape):
         """Creates the prior's variables for codes of shape [batch, latent]; most priors have none."""
 

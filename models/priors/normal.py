@@ -24,3 +24,19 @@ class StandardNormal(Prior):
     def call(self, context: Context | None = None) -> Distribution:
         zeros = tf.zeros([self.latent], self.variable_dtype)
         return tfd.Independent(tfd.Normal(zeros, tf.ones_like(zeros)), reinterpreted_batch_ndims=1)
+
+
+class StandardLogNormal(Prior):
+    """log z ~ N(0, I): the prior of positive codes under multiplicative noise.
+
+    Args:
+        latent: width of z.
+
+    Reference:
+        Achille and Soatto 2018, Information Dropout, arXiv:1611.01353, Proposition 5.
+    """
+
+    @override
+    def call(self, context: Context | None = None) -> Distribution:
+        zeros = tf.zeros([self.latent], self.variable_dtype)
+        return tfd.Independent(tfd.LogNormal(zeros, tf.ones_like(zeros)), reinterpreted_batch_ndims=1)

@@ -1,18 +1,16 @@
 """From the name of a recipe and a description of the data to a model with its variables."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from models.errors import InputError
 from models.features.spec import FeatureSpec
+from models.recipes.needs import check_needs
 from models.recipes.records import find, function, validate
 
 if TYPE_CHECKING:
     from models.autoencoder import Autoencoder
-
-ROLES = {"label": "a label", "sensitive": "a sensitive attribute", "factors": "ground-truth factors"}
 
 
 def build(
@@ -49,25 +47,6 @@ def build(
         check_needs(find(name).name, model.needs, spec)
         model.build({"x": (None, *spec.event_shape)})
     return model
-
-
-def check_needs(name: str, needs: Sequence[str], spec: FeatureSpec) -> None:
-    """Checks that the data have what a recipe needs beside x.
-
-    Args:
-        name: the recipe, for the message.
-        needs: any of `label`, `sensitive`, `factors`.
-        spec: description of the data.
-
-    Raises:
-        InputError: naming the first role that is missing, and the columns that could play it.
-    """
-    missing = next((role for role in needs if not getattr(spec, role)), None)
-    if missing is None:
-        return
-    columns = ", ".join(column.name for column in spec.columns)
-    candidates = f" to one of: {columns}" if columns else ""
-    raise InputError(f"`{name}` needs {ROLES[missing]}. Set data.{missing}{candidates}.")
 
 
 @contextmanager

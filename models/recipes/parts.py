@@ -6,7 +6,15 @@ So the catalogue, which is made of recipes, can be read without importing Tensor
 import importlib
 from typing import Any
 
-MODULES = ("models.autoencoder", "models.factors", "models.priors", "models.terms", "models.schedules")
+MODULES = (
+    "models.autoencoder",
+    "models.factors",
+    "models.priors",
+    "models.terms",
+    "models.schedules",
+    "models.kernels",
+    "keras.optimizers",
+)
 
 
 def __getattr__(name: str) -> Any:

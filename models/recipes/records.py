@@ -10,14 +10,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import docstring_parser.google as google
 import pydantic
 
 from models.errors import InputError
-
-NonNegative = Annotated[float, pydantic.Field(ge=0)]
+from models.recipes import wording
 
 TEXTS = ("Objective", "Use", "Limits", "Reference")
 PARSER = google.GoogleParser(
@@ -72,6 +71,8 @@ class Record:
         status: `works` or `planned`.
         aliases: other names in the literature.
         note: a warning where names clash.
+        formula: the objective in LaTeX.
+        needs: roles the data must have: `label`, `sensitive`, `factors`.
         summary: one line.
         use: when to use it.
         limits: what to beware of.
@@ -91,6 +92,8 @@ class Record:
     status: Literal["works", "planned"] = "planned"
     aliases: tuple[str, ...] = ()
     note: str = ""
+    formula: str = ""
+    needs: tuple[str, ...] = ()
     summary: str = ""
     use: str = ""
     limits: str = ""
@@ -117,7 +120,7 @@ def recipe(family: Family, **columns: Any) -> Callable[[Callable[..., Any]], Cal
         schema = _schema(function)
         fields = schema.model_json_schema().get("properties", {})
         parameters = [
-            Parameter(name=key, type=_in_words(fields[key]), default=field.default, meaning=meanings[key])
+            Parameter(name=key, type=wording.in_words(fields[key]), default=field.default, meaning=meanings[key])
             for key, field in schema.model_fields.items()
         ]
         _functions[name] = function
@@ -190,8 +193,7 @@ def validate(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return schema(**parameters).model_dump()
     except pydantic.ValidationError as error:
-        own = list(schema.model_fields)
-        lines = [_problem(problem, find(name).name, own) for problem in error.errors()]
+        lines = wording.problems(error, find(name).name, tuple(schema.model_fields))
         raise InputError("\n".join(lines)) from None
 
 
@@ -201,23 +203,6 @@ def _schema(recipe_function: Callable[..., Any]) -> type[pydantic.BaseModel]:
     own: dict[str, Any] = {p.name: (p.annotation, p.default) for p in signature if p.kind == p.KEYWORD_ONLY}
     config = pydantic.ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
     return pydantic.create_model(recipe_function.__name__, __config__=config, **own)
-
-
-def _problem(problem: Any, name: str, own: list[str]) -> str:
-    """One of pydantic's errors in the words of a configuration's reader."""
-    key = problem["loc"][0]
-    if problem["type"] != "extra_forbidden":
-        expectation = problem["msg"].removeprefix("Input should ")
-        return f"model.parameters.{key}: must {expectation}. Received: {problem['input']!r}."
-    near = difflib.get_close_matches(key, own, n=1, cutoff=0.5)
-    hint = f"Did you mean {near[0]}?" if near else f"Its parameters: {', '.join(own) or 'none'}."
-    return f"model.parameters.{key}: `{name}` has no such parameter. {hint}"
-
-
-def _in_words(field: Mapping[str, Any]) -> str:
-    """A JSON schema's type and bound, as in `number, at least 0`."""
-    bound = f", at least {field['minimum']:g}" if "minimum" in field else ""
-    return field["type"] + bound
 
 
 def _reflow(text: str | None) -> str:
