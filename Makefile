@@ -33,6 +33,7 @@ golden: setup ## new first-step losses, after a change that is meant to change t
 
 docs: setup ## the generated pages
 	@$(metaprior) config --markdown > docs/configuration.md
+	@$(metaprior) models --markdown docs/models
 
 bench: setup ## measurements, as ratios
 	@for script in benchmarks/*.py; do echo "== $$script"; $(python) $$script; done

@@ -1,5 +1,6 @@
 """Past runs and the model catalogue as tables for people and as plain values for scripts."""
 
+import dataclasses
 import datetime
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +12,8 @@ from rich.text import Text
 
 from components.evaluator.schema import Metric
 from components.evaluator.wording import in_words, number, value_in_words
-from pipeline.store import Artifact, Run
+from models.recipes.wording import parameter_in_words
+from pipeline.store import Artifact, Run, Step
 
 
 def facts(run: Run) -> dict[str, Any]:
@@ -39,7 +41,7 @@ def facts(run: Run) -> dict[str, Any]:
 
 
 def steps(run: Run) -> list[dict[str, Any]]:
-    """Returns the lineage of a run's version in plain values, data first."""
+    """Returns the lineage of a run's version in plain values, data first; `origin` is for what read the data."""
     return [
         {
             "component": step.component,
@@ -47,6 +49,7 @@ def steps(run: Run) -> list[dict[str, Any]]:
             "inputs": [_artifact(artifact) for artifact in step.inputs],
             "outputs": [_artifact(artifact) for artifact in step.outputs],
         }
+        | ({"origin": dataclasses.asdict(step.origin)} if step.origin else {})
         for step in run.lineage()
     ]
 
@@ -79,8 +82,7 @@ def show_one(run: Run, console: Console | None = None) -> None:
     _line(console, "")
     _line(console, f"Version {run.version} comes from" if run.version else "Steps")
     for step in run.lineage():
-        origin = " from " + ", ".join(f"#{artifact.id}" for artifact in step.inputs) if step.inputs else ""
-        _line(console, f"  {step.component} ({step.state}){origin}")
+        _line(console, f"  {step.component} ({step.state}){_from(step)}")
         for artifact in step.outputs:
             _line(console, f"    #{artifact.id} {artifact.type}: {shown(artifact.uri)}")
 
@@ -94,6 +96,12 @@ def shown(path: Path | str) -> str:
 
 def _line(console: Console, text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _from(step: Step) -> str:
+    if step.origin:
+        return f" from {step.origin.source}, fingerprint {step.origin.fingerprint}"
+    return " from " + ", ".join(f"#{artifact.id}" for artifact in step.inputs) if step.inputs else ""
 
 
 def _particulars(run: Run) -> Iterable[tuple[str, str]]:
@@ -137,7 +145,7 @@ def _probe(run: Run) -> Metric | None:
 def _model(run: Run) -> str:
     if run.evaluation is None:
         return ""
-    arguments = ", ".join(f"{name}={value}" for name, value in run.evaluation.parameters.items())
+    arguments = ", ".join(f"{name}={parameter_in_words(value)}" for name, value in run.evaluation.parameters.items())
     return f"{run.evaluation.recipe}({arguments})"
 
 

@@ -1,11 +1,13 @@
 """The last look before a run: the data is opened and described, and the configuration held against it."""
 
+from models import recipes
 from models.errors import InputError
+from models.recipes import needs, units
 from models.recipes.choices import likelihood_for, network_for
-from pipeline import rules
+from pipeline import offers, rules, schema
 from pipeline.config import Config
 from pipeline.ingestion.kinds import open_source
-from pipeline.ingestion.source import Description
+from pipeline.ingestion.source import Description, Source
 
 
 def check(config: Config) -> Description:
@@ -17,16 +19,32 @@ def check(config: Config) -> Description:
     Raises:
         InputError: if the data cannot be used, or the configuration asks for what this data has not.
     """
-    source = open_source(config.data, seed=config.seed)
-    unsuited = list(rules.unsuited(config.data, source.kind))
-    if unsuited:
-        raise InputError("\n".join(unsuited))
+    source = look(config)
     description = source.describe()
+    _recipe(config, source)
+    parameters = recipes.validate(config.model.recipe, config.model.parameters)
+    units.check(description.spec.factors, config.model.latent, parameters)
     network_for(description.spec, config.model.network)
     likelihood_for(description.spec, config.model.likelihood)
     if description.spec.label is None:
         _without_label(config)
     return description
+
+
+def look(config: Config) -> Source:
+    """Returns the opened and described source of a configuration.
+
+    Raises:
+        InputError: if the data cannot be used as configured.
+    """
+    source = open_source(config.data, seed=config.seed)
+    unsuited = list(rules.unsuited(config.data, source.kind))
+    if unsuited:
+        raise InputError("\n".join(unsuited))
+    if config.data.schema_path is not None:
+        schema.read(config.data.schema_path)
+    source.describe()
+    return source
 
 
 def in_words(description: Description) -> str:
@@ -41,6 +59,12 @@ def in_words(description: Description) -> str:
     }
     label = f", labeled by {spec.label}" if spec.label else ", without a label"
     return f"{description.name}: {count}{what[spec.kind]}{label}"
+
+
+def _recipe(config: Config, source: Source) -> None:
+    recipe = recipes.find(config.model.recipe)
+    for role in needs.missing(recipe.needs, source.spec):
+        raise InputError(f"model.recipe: `{recipe.name}` needs {needs.ROLES[role]}. {offers.advice(source, role)}")
 
 
 def _without_label(config: Config) -> None:

@@ -5,8 +5,8 @@ import numpy as np
 from components.evaluator.sample import Sample
 from components.evaluator.schema import REPRESENTATIONS, Evaluation, Metric, Representation
 from components.evaluator.wording import WORDS
-from components.metrics.codes import ACTIVE
 from components.report.style import DOTTED, Figure, layout, points, rounded
+from models.collapse import ACTIVE
 
 MOST_BINS = 40
 LINES: dict[Representation, Figure] = {

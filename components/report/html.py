@@ -14,6 +14,7 @@ from components.report.embedding_map import embedding_map
 from components.report.figures import LINES, dimensions, histogram, label_efficiency, rate_distortion
 from components.report.style import Figure
 from components.report.summary import bounds_by_weight, interval_in_words, summary_rows, verdict
+from models.recipes.wording import parameter_in_words
 
 TEMPLATES = "templates"
 
@@ -32,6 +33,7 @@ def render(evaluation: Evaluation, sample: Sample) -> str:
         loader=jinja2.FunctionLoader(_read), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
     environment.filters["number"] = number
+    environment.filters["parameter"] = parameter_in_words
     flat, share = embedding_map(sample)
     context: dict[str, Any] = {
         "evaluation": evaluation,

@@ -1,6 +1,5 @@
 """What a recipe is told about one model to build, and the networks and likelihood that follow from it."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import keras
 
 from models.critics import Critic
-from models.errors import InputError
 from models.factors import (
     Bernoulli,
     Conditional,
@@ -26,6 +24,7 @@ from models.kernels import RBF
 from models.networks import convolutional, dense
 from models.priors import GaussianMixture, Prior, StandardNormal
 from models.recipes.choices import likelihood_for, network_for
+from models.recipes.units import blocks, factor_indices
 from models.terms import HSICBetweenGroups, HSICOfSensitive, LabelNegativeLogLikelihood, Term
 
 NETWORKS = {"mlp": dense, "conv": convolutional}
@@ -126,37 +125,12 @@ class Plan:
         return RBF((max(width, 1) ** 0.5,))
 
     def blocks(self, groups: int) -> list[list[int]]:
-        """Returns the units of the code in groups of neighbors, as even as can be.
-
-        Raises:
-            InputError: if there are more groups than units.
-        """
-        if groups > self.latent:
-            raise InputError(
-                f"model.parameters.groups: must be at most model.latent, {self.latent}. Received: {groups}."
-            )
-        bounds = [self.latent * index // groups for index in range(groups + 1)]
-        return [list(range(start, end)) for start, end in zip(bounds, bounds[1:], strict=False)]
+        """Returns the units of the code in groups of neighbors; see `models.recipes.units`."""
+        return blocks(self.latent, groups)
 
     def factor_indices(self, names: Sequence[str]) -> list[int]:
-        """Returns the positions of ground-truth factors by name; all of them for no names.
-
-        Raises:
-            InputError: for a name that is no factor, and if the code has no unit left for everything else.
-        """
-        factors = list(self.spec.factors)
-        for name in names:
-            if name not in factors:
-                near = difflib.get_close_matches(name, factors, n=1)
-                hint = f"Did you mean {near[0]}?" if near else f"The data's factors: {', '.join(factors)}."
-                raise InputError(f"model.parameters.extrinsic: there is no factor {name!r}. {hint}")
-        chosen = [factors.index(name) for name in names] or list(range(len(factors)))
-        if len(chosen) >= self.latent:
-            raise InputError(
-                f"model.latent: must be above the number of extrinsic factors, {len(chosen)}, each of which has a "
-                f"unit of its own. Received: {self.latent}."
-            )
-        return chosen
+        """Returns the positions of ground-truth factors by name; see `models.recipes.units`."""
+        return factor_indices(self.spec.factors, self.latent, names)
 
     @property
     def examples(self) -> int:

@@ -7,6 +7,7 @@ A planned model has a record only.
 
 import difflib
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -98,6 +99,12 @@ class Record:
     use: str = ""
     limits: str = ""
     parameters: tuple[Parameter, ...] = ()
+
+    @property
+    def metapriors(self) -> tuple[str, ...]:
+        """The meta-priors one by one, without what stands in parentheses."""
+        plain = re.sub(r" \([^)]*\)", "", self.metaprior)
+        return () if plain == "none" else tuple(plain.split(", "))
 
 
 _records: dict[str, Record] = {}

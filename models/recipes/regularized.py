@@ -118,8 +118,8 @@ def annealed_vae(
     Args:
         plan: the data and the width of the code.
         gamma: price of a nat that the rate is away from the capacity.
-        capacity: the rate in the end, nats.
-        steps: training steps until then.
+        capacity: the rate in the end, nats (C).
+        steps: training steps until the capacity is reached (T).
 
     Reference:
         Burgess et al. 2018, Understanding disentangling in beta-VAE, arXiv:1804.03599, Eq. 8.
@@ -157,7 +157,7 @@ def target_rate(plan: "Plan", *, target: NonNegative = 10.0, components: NonNega
 
     Args:
         plan: the data and the width of the code.
-        target: the wished rate, nats; the paper sweeps it.
+        target: the wished rate, nats (sigma); the paper sweeps it.
         components: Gaussians in the learned marginal m(z); 0 for a fixed N(0, I).
 
     Reference:

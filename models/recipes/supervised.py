@@ -29,8 +29,8 @@ def vib(plan: "Plan", *, beta: Weight = 1e-3) -> "Autoencoder":
         E_q(z|x)[-log p(y|z)] + beta * KL(q(z|x) || r(z))
 
     Use:
-        With a label for every example, for a code that predicts it from as few nats as wished: robust to
-        what does not matter, and calibrated. The distortion is that of the label, D_y.
+        With a label for every example, for a code that predicts it from as few nats as wished, and
+        so is sturdy against what does not matter. The distortion is that of the label, D_y.
 
     Limits:
         Nothing of x but the label survives: no reconstructions, no other task. Above a beta of about 0.1
@@ -127,7 +127,8 @@ def vfae(plan: "Plan", *, lam: Weight = 100.0, alpha: NonNegative = 1.0) -> "Aut
     """VFAE: a code from which a sensitive attribute cannot be read.
 
     Objective:
-        D + R + alpha * E[-log q(y|z)] + lam * MMD^2(q(z|s=0), q(z|s=1)), the decoder given s
+        D + R + alpha * E[-log q(y|z)] + lam * MMD^2(q(z|s=0), q(z|s=1)), the decoder given s; with more
+        groups, the sum over k of MMD^2(q(z|s=k), q(z|s!=k))
 
     Use:
         For fair or domain-invariant codes. The decoder is told the attribute, so the code need not hold it,
@@ -170,7 +171,7 @@ def vfae(plan: "Plan", *, lam: Weight = 100.0, alpha: NonNegative = 1.0) -> "Aut
     r2="leakage * E[-log P(s' | z)], by a critic, s' another value",
     labels="sensitive",
     needs=("sensitive",),
-    formula=r"\|x - \mathrm{decode}(z, s)\|^2 - \lambda_E \, \mathbb{E}[\log P(s' | z)], "
+    formula=r"\frac{1}{P} \|x - \mathrm{decode}(z, s)\|^2 - \lambda_E \, \mathbb{E}[\log P(s' | z)], "
     r"\quad z = \mathrm{encode}(x), \ s' \neq s",
     aliases=("fader_networks",),
 )
@@ -185,7 +186,8 @@ def fader(
     """Fader Networks: an attribute taken out of the code and put under a slider.
 
     Objective:
-        |x - decode(z, s)|^2 - leakage(step) * E[log P(s' | z)], s' another value than s, P by a critic
+        mean_i (x_i - decode(z, s)_i)^2 - leakage(step) * E[log P(s' | z)], s' another value than s, P by a
+        critic
 
     Use:
         To change one attribute of an example and nothing else: encode it, decode it with another value. The
@@ -234,8 +236,8 @@ def dc_ign(plan: "Plan", *, extrinsic: Names = (), clamp: NonNegative = 0.01) ->
     """DC-IGN: a unit for each factor, learned from groups of examples in which one factor varies.
 
     Objective:
-        D + R + clamp / 2 * sum_{j inactive} (z_j - group mean of z_j)^2, inactive units decoded at their
-        group's mean
+        D(clamp(z)) + R + clamp / 2 * sum_{j inactive} (z_j - mean z_j)^2, where clamp(z) has inactive units at
+        the mean of their group
 
     Use:
         Where it is known which factor changes inside a group of examples, though not by how much: a camera

@@ -98,3 +98,11 @@ def _hint(key: str, known: Sequence[str]) -> str:
 def _option(option: Mapping[str, Any]) -> str:
     """One alternative of a union; all the schedules are one word together."""
     return "a schedule" if "discriminator" in option else in_words(option)
+
+
+def parameter_in_words(value: Any) -> str:
+    """Returns a parameter's value for people: a schedule reads `linear(start 0, end 4, steps 1000)`."""
+    if not isinstance(value, Mapping):
+        return str(value)
+    arguments = ", ".join(f"{name} {argument}" for name, argument in value.items() if name != "schedule")
+    return f"{value['schedule']}({arguments})"

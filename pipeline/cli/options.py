@@ -33,12 +33,11 @@ class Pair(click.ParamType):
         return key, rest
 
 
-def configuration(verb: Callable) -> Callable:
-    """Adds the options that make up a run's configuration: config, data, model and sets."""
+def data(verb: Callable) -> Callable:
+    """Adds the options that say what the data is: config, data and sets."""
     options = (
         click.option("--config", "path", metavar="FILE", help="A YAML file; `configs/` has examples."),
         click.option("--data", metavar="PATH|NAME", help="The data: a file, a folder or a built-in name."),
-        click.option("--model", metavar="NAME", help="The recipe, as `metaprior models` lists them."),
         click.option(
             "--set",
             "sets",
@@ -50,6 +49,12 @@ def configuration(verb: Callable) -> Callable:
     for option in reversed(options):
         verb = option(verb)
     return verb
+
+
+def configuration(verb: Callable) -> Callable:
+    """Adds the options that make up a run's configuration: config, data, sets and model."""
+    model = click.option("--model", metavar="NAME", help="The recipe, as `metaprior models` lists them.")
+    return data(model(verb))
 
 
 def print_json(value: Any) -> None:
