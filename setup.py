@@ -39,7 +39,7 @@ LIBRARIES = [
 ]
 EXTRAS = {
     "kubeflow": ["tfx[kfp]==1.21.0"],
-    "airflow": ["tfx[airflow]==1.21.0"],
+    "airflow": ["apache-airflow>=2.11,<3"],  # tfx[airflow] asks for MySQL's client, too, which has no wheel
     "dev": [
         "build",
         "hypothesis>=6.100",

@@ -1,11 +1,13 @@
 """TensorBoard: curves, pictures, and the table of hyperparameters."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.custom_scalar import summary as custom_scalar
 from tensorboard.plugins.hparams import api as hparams
 
 from models import pictures
@@ -17,6 +19,7 @@ EVERY = 200
 DESCRIPTIONS = {
     "rate": "KL(q(z|x) || p(z)): what it takes to tell the code of one example, nats.",
     "rate/dimension_": "The rate of one dimension of the code, nats; one near zero carries nothing.",
+    "rate/dimensions": "The rates of the dimensions of the code, nats; those near zero carry nothing.",
     "distortion": "-log p(x|z), summed over the event: what the code leaves untold about one example, nats.",
     "elbo": "The evidence lower bound, -(rate + distortion), nats per example. Higher is better.",
     "loss": "The weighted sum of the terms with the weights of this step, nats per example.",
@@ -66,6 +69,24 @@ class Board:
         with self._writers[run].as_default():
             for name, image in images.items():
                 tf.summary.image(name, image[None], step, description=description(name))
+
+    def histogram(self, run: str, name: str, values: Sequence[float], *, step: int) -> None:
+        """Writes how values are distributed."""
+        with self._writers[run].as_default():
+            tf.summary.histogram(name, values, step, description=description(name))
+
+    def charts(self, charts: Mapping[str, Sequence[str]], *, category: str) -> None:
+        """Has TensorBoard's "Custom Scalars" draw several curves in one chart.
+
+        Args:
+            charts: by title, regular expressions of the tags.
+            category: heading above the charts.
+        """
+        lines = {title: layout_pb2.MultilineChartContent(tag=tags) for title, tags in charts.items()}
+        drawn = [layout_pb2.Chart(title=title, multiline=content) for title, content in lines.items()]
+        layout = layout_pb2.Layout(category=[layout_pb2.Category(title=category, chart=drawn)])
+        with self._writers["eval"].as_default():
+            tf.summary.experimental.write_raw_pb(custom_scalar.pb(layout).SerializeToString(), step=0)
 
     def hyperparameters(self, values: Mapping[str, Any], results: Mapping[str, float], *, step: int) -> None:
         """Writes what the HParams plugin shows: plain values, and final results as scalars `final/<name>`.

@@ -15,7 +15,7 @@ from models.estimators import kl, log_aggregate, log_marginals, pairwise_log_den
 
 MOST = 1024  # examples of a sample
 MOST_BYTES = 32 * 2**20  # of them
-MOST_PAIRS = 2**22  # densities in memory at once
+MOST_PAIRS = 2**20  # densities in memory at once
 
 Batch = Mapping[str, tf.Tensor]
 

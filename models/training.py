@@ -162,7 +162,7 @@ class Training:
 
 
 def _counts(train: Examples, held_out: Examples) -> tuple[int, int]:
-    count, others = train.spec.examples, held_out.count()
+    count, others = train.spec.examples or train.count(), held_out.count()
     if count < 2:
         raise InputError(
             f"data.source: training needs at least 2 examples, the training split has {count}. "

@@ -1,6 +1,7 @@
 """Watches what the code says while a model trains: curves for TensorBoard, and a warning when it says nothing."""
 
 import logging
+import math
 from typing import Any
 
 from models.board import Board
@@ -15,19 +16,25 @@ _log = logging.getLogger("metaprior.training")
 _progress = logging.getLogger("metaprior.progress")
 
 CURVES = ("active_units", "mutual_information", "mismatch", "total_correlation")
-MOST_DIMENSIONS = 32
+CHARTS = {
+    "of every dimension, nats": [r"rate/dimension_\d+"],
+    "rate = mutual information + mismatch, nats": ["^rate$", "code/mutual_information", "code/mismatch"],
+}
+MOST_CURVES = 32
+COLLAPSE = "training: posterior collapse"
 FEW = 16  # examples whose codes may be alike by chance
-EPOCHS, STEPS = 5, 2_000  # until both are over, a rate near zero may be the dip from which a healthy code rises
+EPOCHS, STEPS = 5, 500  # until both are over, a rate near zero may be the dip from which a healthy code rises
 
 
 class Watch(Callback):
     """Writes what a sample of the evaluation split says about the code, while the budget allows.
 
     Tags: `code/active_units`, `code/mutual_information`, `code/mismatch`, `code/total_correlation`, and
-    `rate/dimension_<index>` for the first 32 dimensions; those that `Diagnosis` defines for the model.
+    `rate/dimension_<index>` or, for more than 32 dimensions, the histogram `rate/dimensions`. Those that
+    `Diagnosis` leaves undefined are left out.
 
     Warns of a collapsed code once per training, in the log and to the person who watches: when the training is
-    over, or after five epochs and 2,000 steps once every schedule has come to its final value.
+    over, or after five epochs and 500 steps once every schedule has come to its final value.
 
     Args:
         board: where to.
@@ -46,12 +53,13 @@ class Watch(Callback):
         self._task = task
         self._diagnose = diagnose
         self._budget = budget
+        board.charts(CHARTS, category="rate")
         self._look()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Looks at the code as it is now."""
         over = self._state.stopped or self._state.step >= self._plan.total
-        judged = not self._state.warnings and self._judges(epoch + 1, over)
+        judged = not self._warned() and self._judges(epoch + 1, over)
         suspect = judged and logs["val_rate"] < COLLAPSED
         if not (over or suspect or self._budget.allows()):
             return
@@ -64,7 +72,14 @@ class Watch(Callback):
 
     def _look(self) -> Diagnosis:
         found = self._diagnose()
-        self._board.scalars("eval", _scalars(found), step=self._state.step)
+        measures = {f"code/{name}": getattr(found, name) for name in CURVES}
+        dimensions = found.dimensions or []
+        if len(dimensions) <= MOST_CURVES:
+            measures |= {f"rate/dimension_{index}": rate for index, rate in enumerate(dimensions)}
+        else:
+            self._board.histogram("eval", "rate/dimensions", dimensions, step=self._state.step)
+        defined = {tag: value for tag, value in measures.items() if value is not None}
+        self._board.scalars("eval", defined, step=self._state.step)
         return found
 
     def _judges(self, epochs: int, over: bool) -> bool:
@@ -75,10 +90,13 @@ class Watch(Callback):
             return self._state.stopped or epochs >= EPOCHS or self._state.step >= STEPS
         return epochs >= EPOCHS and self._state.step >= STEPS and self._settled()
 
+    def _warned(self) -> bool:
+        return any(warning.startswith(COLLAPSE) for warning in self._state.warnings)
+
     def _settled(self) -> bool:
         step = self._state.step
         schedules = [schedule for term in self.model.terms for schedule in term.schedules.values()]
-        return all(schedule.at(step) == float(settled(schedule)) for schedule in schedules)
+        return all(math.isclose(schedule.at(step), float(settled(schedule)), rel_tol=1e-5) for schedule in schedules)
 
     def _warn(self, found: Diagnosis, rate: float, epochs: int) -> None:
         task, short = self._task, self._state.step < STEPS and not self._state.stopped
@@ -90,17 +108,9 @@ class Watch(Callback):
             epochs=self._plan.epochs if short else None,
         )
         text = (
-            f"training: posterior collapse: {found.active_units} of {found.latent} units carry information (rate "
-            f"{rate:.2f} nats after epoch {epochs}). {advice}"
+            f"{COLLAPSE}: {found.active_units} of {found.latent} units carry information (rate {rate:.2f} nats after "
+            f"epoch {epochs}). {advice}"
         )
         self._state.warnings.append(text)
         for log in (_log, _progress):  # the log file has no progress, and the console nothing else
             log.warning(text)
-
-
-def _scalars(found: Diagnosis) -> dict[str, float]:
-    """Returns the curves' values by tag."""
-    values = {f"code/{name}": getattr(found, name) for name in CURVES}
-    rates = enumerate((found.dimensions or [])[:MOST_DIMENSIONS])
-    values |= {f"rate/dimension_{index}": rate for index, rate in rates}
-    return {tag: value for tag, value in values.items() if value is not None}

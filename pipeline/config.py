@@ -7,7 +7,10 @@ one field alone cannot say, and `pipeline.reference` writes docs/configuration.m
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from components.evaluator.settings import Settings
+from components.section import Positive, Section
 
 SourceKind = Literal["digits", "npz", "images", "keras", "table", "sprites"]
 
@@ -25,13 +28,6 @@ Flag = Annotated[
     str,
     Field(pattern=r"^--", json_schema_extra={"expects": "a flag that begins with --"}),
 ]
-Positive = Annotated[int, Field(ge=1)]
-
-
-class Section(BaseModel):
-    """Base of every section: frozen, no unknown keys, finite numbers."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, serialize_by_alias=True)
 
 
 class Splits(Section):
@@ -138,7 +134,10 @@ class Training(Section):
     epochs: Positive = Field(default=100, description="The most passes over the training split.")
     batch: Positive = Field(default=64, description="Examples a step.")
     learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(default=1e-3, description="Adam's step size.")
-    patience: Positive = Field(default=10, description="Epochs without a better evaluation ELBO before training stops.")
+    patience: Positive = Field(
+        default=10,
+        description="Epochs without a lower evaluation objective (for `vae`: minus the ELBO) before training stops.",
+    )
     checkpoint_every: Positive = Field(
         default=500, description="Steps between checkpoints, from which a killed run resumes."
     )
@@ -147,33 +146,6 @@ class Training(Section):
         description="Compile the training step; auto does so on accelerators and, on CPUs, for long trainings "
         "of networks without convolutions.",
     )
-
-
-class Bound(Section):
-    """A bound on one metric; each of the four that is given must hold."""
-
-    min: float | None = Field(default=None, description="The metric must be at least this.")
-    max: float | None = Field(default=None, description="The metric must be at most this.")
-    drop: Annotated[float, Field(ge=0)] | None = Field(
-        default=None, description="The most it may fall below the last blessed model's."
-    )
-    rise: Annotated[float, Field(ge=0)] | None = Field(
-        default=None, description="The most it may rise above the last blessed model's."
-    )
-
-
-class Evaluation(Section):
-    """What is measured, and what a model must reach to be blessed."""
-
-    labels: tuple[Positive | Literal["all"], ...] = Field(
-        default=(10, 100, 1000, "all"),
-        description="Label budgets of the probes, in rising order.",
-    )
-    seeds: Annotated[int, Field(ge=2, le=100)] = Field(default=5, description="Random draws behind each interval.")
-    examples: Annotated[int, Field(ge=100)] = Field(
-        default=10_000, description="The most examples of a split the probes and baselines look at."
-    )
-    bless: dict[str, Bound] = Field(default={}, description="Bounds by metric, such as `probe/linear/100: {min: 0.8}`.")
 
 
 class Serving(Section):
@@ -193,6 +165,6 @@ class Config(Section):
     data: Data
     model: Model = Model()
     training: Training = Training()
-    evaluation: Evaluation = Evaluation()
+    evaluation: Settings = Settings()
     serving: Serving = Serving()
     beam: tuple[Flag, ...] = Field(default=("--runner=FnApiRunner",), description="Flags for Apache Beam.")

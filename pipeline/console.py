@@ -110,12 +110,12 @@ def line(event: events.Event, view: View) -> str | None:
             return f"{event.component} running"
         case events.Progress(component=str(name)):
             return f"{name}: {_detail(view.rows[name])}"
+        case events.Warned():
+            return f"warning: {event.text}"
         case events.Cached():
             return f"{event.component} cached"
         case events.Done():
             return f"{event.component} done in {_elapsed(view.rows[event.component], event.time)}"
-        case events.Failed(component=str(name)):
-            return f"{name} failed: {event.reason}"
     return None
 
 
@@ -141,6 +141,8 @@ def follow(stream: Iterable[events.Event], console: Console, *, clock: Callable[
     with Live(console=console, get_renderable=now, refresh_per_second=4):
         for event in stream:
             view.apply(event)
+            if isinstance(event, events.Warned):
+                _print(line(event, view), console)
         if view.running and not view.failure:
             view.died(clock())
     return view
@@ -155,10 +157,13 @@ def _tell(stream: Iterable[events.Event], view: View, console: Console, *, clock
             if clock() - said < PAUSE:
                 continue
             said = clock()
-        told = line(event, view)
-        if told:
-            console.print(told, markup=False, highlight=False, soft_wrap=True)
+        _print(line(event, view), console)
     return view
+
+
+def _print(told: str | None, console: Console) -> None:
+    if told:
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
 
 
 def duration(seconds: float) -> str:

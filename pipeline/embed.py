@@ -3,6 +3,7 @@
 import functools
 import shutil
 import uuid
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import apache_beam as beam
@@ -10,13 +11,29 @@ import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.utils import shared
 
-from components.embedder.encoder import Encoder, read_metadata, read_spec
+from components.embedder.encoder import Encoder
 from components.embedder.transforms import WriteTable
 from components.pusher.versions import versions
+from models.artifact import read_metadata, read_spec
 from models.errors import InputError
+from models.features.spec import FeatureSpec
+from pipeline import loading, rules
 from pipeline.config import Data, Images
-from pipeline.failures import reason
+from pipeline.failures import disk, reason
+from pipeline.ingestion.kinds import open_source
 from pipeline.ingestion.read import ReadExamples
+from pipeline.problems import closest
+
+SETTABLE = (
+    "data.array",
+    "data.kind",
+    "data.id",
+    "data.label",
+    "data.sensitive",
+    "data.factors",
+    "data.sprites.count",
+)
+"""Keys of the configuration that say what to read; how it becomes examples is the encoder's to say."""
 
 
 def latest(serving: Path) -> Path:
@@ -31,18 +48,49 @@ def latest(serving: Path) -> Path:
     return serving / str(found[-1])
 
 
-def matching_data(source: str, record: dict) -> Data:
+def matching_data(source: str, record: dict, sets: Iterable[tuple[str, str]] = ()) -> Data:
     """Returns the data section that reads `source` the way the encoder's training data was read.
 
     Args:
         source: a path or a built-in name.
         record: the encoder's `metaprior.json`.
+        sets: (key, value) pairs that say more about the source, as `loading.load` takes them; keys of `SETTABLE`.
+
+    Raises:
+        InputError: if a key means nothing here, or a value is wrong.
     """
+    pairs = list(sets)
+    for key, _ in pairs:
+        if key not in SETTABLE:
+            near = closest(key, list(SETTABLE))
+            choice = f"Did you mean {near}?" if near else f"Set one of {', '.join(SETTABLE)}."
+            raise InputError(f"{key}: is not for embedding, or comes with the encoder. {choice}")
+    data = loading.load(data=source, sets=pairs).data
+    broken = [*rules.unsuited(data, open_source(data).kind), *_unknown_roles(data, read_spec(record))]
+    if broken:
+        raise InputError("\n".join(broken))
     images = Images(**record["images"]) if record["images"] else Images()
-    return Data(source=source, images=images, missing=tuple(record["missing"]))
+    return data.model_copy(update={"images": images, "missing": tuple(record["missing"])})
 
 
-def embed_file(source: str, output: Path, *, serving: Path, beam_args: tuple[str, ...], seed: int = 0) -> int:
+def _unknown_roles(data: Data, spec: FeatureSpec) -> Iterator[str]:
+    """Yields one line for each role that is named although the encoder's data has none."""
+    for role in ("label", "sensitive", "factors"):
+        if getattr(data, role) and not getattr(spec, role):
+            yield f"data.{role}: the encoder was trained on data without. Leave it out."
+    if data.factors and spec.factors and len(data.factors) != len(spec.factors):
+        yield f"data.factors: name those that the encoder knows as {', '.join(spec.factors)}, in this order."
+
+
+def embed_file(
+    source: str,
+    output: Path,
+    *,
+    serving: Path,
+    beam_args: tuple[str, ...],
+    seed: int = 0,
+    sets: Iterable[tuple[str, str]] = (),
+) -> int:
     """Writes the codes of every example of an input as one Parquet file.
 
     Args:
@@ -51,6 +99,7 @@ def embed_file(source: str, output: Path, *, serving: Path, beam_args: tuple[str
         serving: a serving folder; its newest version is used.
         beam_args: options of the Beam runner.
         seed: seed of sources that draw (sprites).
+        sets: what else to know of the source, as `matching_data` takes it.
 
     Returns:
         The number of rows written.
@@ -59,7 +108,7 @@ def embed_file(source: str, output: Path, *, serving: Path, beam_args: tuple[str
         InputError: if the input cannot be used, there is no encoder, or the output cannot be written.
     """
     version = latest(serving)
-    data = matching_data(source, read_metadata(version))
+    data = matching_data(source, read_metadata(version), sets)
     if output.is_dir():
         raise InputError(f"{output}: is a folder. Name a file that ends in .parquet.")
     partial = output.parent / f".{output.name}.{uuid.uuid4().hex}"
@@ -71,6 +120,11 @@ def embed_file(source: str, output: Path, *, serving: Path, beam_args: tuple[str
         _run(data, partial, version=version, beam_args=beam_args, seed=seed)
         return _join(partial, output)
     except (RuntimeError, OSError) as error:  # as which Beam raises whatever a worker raised
+        fault = disk(error)
+        if fault:
+            raise InputError(
+                f"{output}: cannot write there: {fault[0]}. Choose another path, or {fault[1]}."
+            ) from error
         line, mendable = reason(error)
         if mendable:
             raise InputError(line) from error

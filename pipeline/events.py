@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,14 @@ class Progress:
     component: str | None
     text: str
     fraction: float | None = None
+
+
+@dataclass(frozen=True)
+class Warned:
+    """A running component (None: the run as a whole) warns of what may spoil the result; `text` is one line."""
+
+    component: str | None
+    text: str
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,7 @@ class Summary:
         version: its number.
         model_run: TensorBoard's log folder.
         serving: the folder of the served model's versions.
+        warnings: what the training of the model warned of, a line each.
     """
 
     evaluation: str
@@ -78,13 +87,15 @@ class Summary:
     version: int | None
     model_run: str
     serving: str
+    warnings: list[str] = field(default_factory=list)
 
 
-Event = Run | Start | Progress | Cached | Done | Failed | Summary
+Event = Run | Start | Progress | Warned | Cached | Done | Failed | Summary
 KINDS: dict[str, type] = {
     "run": Run,
     "start": Start,
     "progress": Progress,
+    "warned": Warned,
     "cached": Cached,
     "done": Done,
     "failed": Failed,

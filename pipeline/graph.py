@@ -17,6 +17,7 @@ from components.validation_gate.component import ValidationGate
 from models import training
 from models.features import preprocessing
 from pipeline import code, paths
+from pipeline import schema as own_schema
 from pipeline.config import Config
 from pipeline.ingestion.ingest import Ingest
 from pipeline.resolver import LatestOtherBlessed
@@ -43,7 +44,7 @@ def create_pipeline(config: Config) -> tfx_pipeline.Pipeline:
     spec = ingest.description.spec.to_json()
     examples = ingest.outputs["examples"]
     statistics = tfx.components.StatisticsGen(examples=examples)
-    schema = _schema(config, statistics)
+    schema = _schema(config, ingest, statistics)
     validator = tfx.components.ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )
@@ -65,7 +66,7 @@ def create_pipeline(config: Config) -> tfx_pipeline.Pipeline:
         run_fn=dotted(training.run_fn),
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
-        custom_config=_training(config, spec, examples=ingest.query),
+        custom_config=_training(config, ingest),
     )
     model = trainer.outputs["model"]
     blessed = tfx.dsl.Resolver(
@@ -112,24 +113,26 @@ def create_pipeline(config: Config) -> tfx_pipeline.Pipeline:
     )
 
 
-def _schema(config: Config, statistics):
-    if config.data.schema_path is not None:
-        return tfx.components.ImportSchemaGen(schema_file=str(config.data.schema_path.resolve()))
-    return tfx.components.SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=True)
+def _schema(config: Config, ingest: Ingest, statistics):
+    path = config.data.schema_path
+    if path is None:
+        return tfx.components.SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=True)
+    numbered = ingest.description.spec.id if config.data.id is None else None
+    whole = own_schema.completed(own_schema.read(path), numbered=numbered)
+    return tfx.components.ImportSchemaGen(schema_file=str(own_schema.kept(whole, paths.schemas(config))))
 
 
-def _training(config: Config, spec: str, *, examples: str) -> dict[str, Any]:
+def _training(config: Config, ingest: Ingest) -> dict[str, Any]:
     settings = {
-        "spec": spec,
-        "images": config.data.images.model_dump(mode="json"),
-        "missing": list(config.data.missing),
+        "spec": ingest.description.spec.to_json(),
+        "data": ingest.data.model_dump(mode="json"),
         "model": config.model.model_dump(mode="json"),
         "training": config.training.model_dump(mode="json"),
         "seed": config.seed,
         "code": code.version("models"),
     }
     # An unfinished training is resumed only by a run that would train the same model on the same examples.
-    identity = [settings, examples, config.data.splits.model_dump()]
+    identity = [settings, ingest.query]
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
     return settings | {"checkpoints": str(paths.checkpoints(config) / key)}
 

@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from models.errors import InputError
 from pipeline import events, lock, paths
 from pipeline.config import Config
+from pipeline.failures import unwritable
 
 COMMAND = (sys.executable, "-m", "pipeline.worker")
 GRACE = 20  # seconds a worker gets to end by itself
@@ -85,9 +85,7 @@ def _write_settings(config: Config) -> tuple[str, Path]:
         path = _new_file(folder)
         path.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
     except OSError as error:
-        raise InputError(
-            f"output: cannot write {folder}: {error.strerror}. Make room or choose another folder: --set output=FOLDER."
-        ) from error
+        raise unwritable(folder, error) from error
     return path.stem, path
 
 

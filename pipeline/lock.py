@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from models.errors import InputError
+from pipeline.failures import unwritable
 
 FILE = ".lock"
 ATTEMPTS, PAUSE = 4, 0.05  # seconds
@@ -27,8 +28,7 @@ def locked(root: Path) -> Iterator[None]:
     try:
         if not _take_patiently(fd):
             raise InputError(_busy(root, os.pread(fd, 20, 0).decode()))
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, str(os.getpid()).encode(), 0)
+        _sign(fd, root)
         yield
     finally:
         os.close(fd)
@@ -61,10 +61,16 @@ def _open(root: Path) -> int:
         root.mkdir(parents=True, exist_ok=True)
         return os.open(root / FILE, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise InputError(
-            f"output: cannot write {root}: {error.strerror}. "
-            "Choose another folder: --set output=FOLDER, or make this one writable."
-        ) from error
+        raise unwritable(root, error) from error
+
+
+def _sign(fd: int, root: Path) -> None:
+    """Writes down who holds the lock; a full disk takes the file, but not what is in it."""
+    try:
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, str(os.getpid()).encode(), 0)
+    except OSError as error:
+        raise unwritable(root, error) from error
 
 
 def _take(fd: int) -> bool:

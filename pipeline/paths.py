@@ -26,6 +26,11 @@ def checkpoints(config: Config) -> Path:
     return root(config) / "checkpoints"
 
 
+def schemas(config: Config) -> Path:
+    """Returns the folder of the user's own schemas, as runs took them."""
+    return root(config) / "schemas"
+
+
 def logs(config: Config) -> Path:
     """Returns the folder of the runs' log files."""
     return root(config) / "logs"

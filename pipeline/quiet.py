@@ -27,7 +27,7 @@ def native_noise() -> Iterator[None]:
     keep = False
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # passed on as it is: whatever it was, the file may say why
         keep = not isinstance(error, InputError)
         error.add_note(f"What the libraries wrote is in {path}")
         raise

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from itertools import chain
 
 from components.evaluator.bounds import metric_names
+from components.evaluator.settings import Bound
 from models import recipes
 from models.errors import InputError
-from pipeline.config import Bound, Config, Data, SourceKind
+from pipeline.config import Config, Data, SourceKind
 from pipeline.problems import closest
 
 ONLY: dict[str, tuple[SourceKind, str]] = {

@@ -110,6 +110,7 @@ def _after(view: live.View, code: int) -> str:
 def _learned(summary: Summary) -> list[str]:
     evaluation = read_evaluation(Path(summary.evaluation))
     lines = ["", "What was learned:", *(f"  {line}" for line in console_summary(evaluation))]
+    lines += [f"  Warning: {warning}" for warning in summary.warnings]
     lines += [f"  {reason}" for reason in summary.reasons if not any(reason in line for line in lines)]
     version = f"version {summary.version} in {shown(summary.serving)}"
     lines.append(f"Pushed: {version}" if summary.version else "Not pushed: only a blessed encoder is.")

@@ -5,6 +5,7 @@ the artifacts those read and wrote. A store can be read while a run is writing t
 """
 
 import contextlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,14 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """The data a step read from outside: a path or a built-in name, and what changes with its content."""
+
+    source: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
 class Step:
     """One component's part in a run: `state` is done, cached, running, stopped or failed."""
 
@@ -46,6 +55,7 @@ class Step:
     state: str
     inputs: tuple[Artifact, ...]
     outputs: tuple[Artifact, ...]
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True)
@@ -173,6 +183,7 @@ class Store:
                 state=STATES.get(execution.last_known_state, unfinished),
                 inputs=tuple(_artifact(e, artifacts) for e in mine if e.type == proto.Event.INPUT),
                 outputs=tuple(_artifact(e, artifacts) for e in mine if e.type == proto.Event.OUTPUT),
+                origin=_origin(execution),
             )
 
     def _component(self, execution: int) -> str:
@@ -190,6 +201,15 @@ def _artifact(event: proto.Event, artifacts: dict[int, proto.Artifact]) -> Artif
         uri=artifact.uri,
         properties={name: _plain(value) for name, value in artifact.custom_properties.items()},
     )
+
+
+def _origin(execution: proto.Execution) -> Origin | None:
+    """Returns where the data came from, by the query that Ingest left as its only split's pattern."""
+    if "input_config" not in execution.custom_properties:
+        return None
+    config = json.loads(execution.custom_properties["input_config"].string_value)
+    query = json.loads(config["splits"][0]["pattern"])
+    return Origin(source=query["data"]["source"], fingerprint=query["fingerprint"])
 
 
 def _plain(value: proto.Value) -> Any:

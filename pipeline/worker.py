@@ -5,6 +5,7 @@ happens is told as events, one JSON object a line, on the file descriptor; every
 The configuration's file name, less its ending, is the run's id.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from models.artifact import TRAINING
 from pipeline import paths
 from pipeline.config import Config
 from pipeline.failures import reason
@@ -46,9 +48,12 @@ class Events(logging.Handler):
         self._stream.flush()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Writes a progress record as an event."""
-        fraction = getattr(record, "fraction", None)
-        self.tell("progress", component=self.component, text=record.getMessage(), fraction=fraction)
+        """Writes a progress record as an event; a warning as one that stays."""
+        text, fraction = record.getMessage(), getattr(record, "fraction", None)
+        if record.levelno >= logging.WARNING:
+            self.tell("warned", component=self.component, text=text)
+        else:
+            self.tell("progress", component=self.component, text=text, fraction=fraction)
 
 
 def run(config: Config, events: Events, *, run_id: str) -> None:
@@ -69,6 +74,7 @@ def summary(config: Config, outputs: Mapping[str, Mapping[str, Sequence[Any]]]) 
     """Returns what a person wants to know of a finished run: verdict, reasons, where everything is."""
     evaluation = Path(outputs["RepresentationEvaluator"]["evaluation"][0].uri)
     record = json.loads((evaluation / "evaluation.json").read_text(encoding="utf-8"))
+    training = json.loads(Path(outputs["Trainer"]["model"][0].uri, TRAINING).read_text(encoding="utf-8"))
     infra = outputs["ServingCheck"]["infra_blessing"][0]
     pushed = outputs["Pusher"]["pushed_model"][0]
     reasons = [bound["reason"] for bound in record["bounds"] if not bound["ok"]]
@@ -84,6 +90,7 @@ def summary(config: Config, outputs: Mapping[str, Mapping[str, Sequence[Any]]]) 
         "version": version,
         "model_run": str(Path(outputs["Trainer"]["model_run"][0].uri)),
         "serving": str(paths.serving(config)),
+        "warnings": training["warnings"],
     }
 
 
@@ -100,9 +107,10 @@ def main(arguments: list[str]) -> int:
             with locked(paths.root(config)):
                 run(config, events, run_id=Path(path).stem)
         except Exception as error:  # noqa: BLE001  (the process's last line of defence: whatever it is, it is told)
-            traceback.print_exc()
             line, mendable = reason(error)
             events.tell("failed", component=events.component, reason=line, time=time.time())
+            with contextlib.suppress(OSError):  # the log may lie on the disk that is full
+                traceback.print_exc()
             return REFUSED if mendable else FAILED
     return DONE
 

@@ -1,9 +1,13 @@
 """What every test shares: the Keras of the process, quiet logs, and one whole run of the pipeline."""
 
+import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,3 +78,50 @@ def finished(tmp_path_factory) -> Run:
     run = metaprior(folder, "run", "--config", "digits.yaml")
     assert run.code == 0, run.output
     return run
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A file system of its own, in memory.
+
+    Args:
+        folder: where it is mounted.
+    """
+
+    folder: Path
+
+    def set(self, option: str) -> None:
+        """Changes a mount option, such as `size=1m`, `ro` or `rw`."""
+        subprocess.run(["mount", "-o", f"remount,{option}", self.folder], check=True)
+
+    def fill(self) -> Path:
+        """Leaves not a byte; returns the file to remove to get the room back."""
+        path = self.folder / "filler"
+        with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        return path
+
+
+@pytest.fixture
+def disk(tmp_path) -> Iterator[Disk]:
+    """A disk to fill or to make read-only."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64m", "metaprior-tests", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"a disk of its own takes the right to mount: {done.stderr.strip()}")
+    yield Disk(folder)
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Lets this process and those it starts write no file beyond `size` bytes, as `ulimit -f` does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -161,8 +161,7 @@ def arguments(sample: Sample, folder: Path, **training) -> SimpleNamespace:
         "model": model | {"parameters": {"beta": 0.5}},
         "training": section | training,
         "seed": 0,
-        "images": {"size": None, "channels": None, "letterbox": True},
-        "missing": ["?"],
+        "data": {"images": {"size": None, "channels": None, "letterbox": True}, "missing": ["?"]},
         "code": "0",
         "checkpoints": str(folder / "checkpoints"),
     }

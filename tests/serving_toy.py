@@ -1,8 +1,12 @@
 """Small SavedModels for the serving tests, written as a publisher writes them: complete, then renamed."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import tensorflow as tf
+
+from serving.server import Options, Server
 
 F, S = tf.float32, tf.string
 
@@ -120,3 +124,16 @@ def _publish(base: Path, name: str, save) -> Path:
     unfinished = base / f"tmp-{name}"
     save(str(unfinished))
     return unfinished.rename(base / name)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[Server]:
+    """A server of versions 1 and 2 of the toy, on free ports; a test module takes the fixture by its name."""
+    base = tmp_path_factory.mktemp("models") / "toy"
+    for version in (1, 2):
+        write(base, version)
+    options = Options(
+        model_name="toy", model_base_path=base, port=0, rest_api_port=0, keep_versions=2, max_request_bytes=32 << 20
+    )
+    with Server(options) as running:
+        yield running

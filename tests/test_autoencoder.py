@@ -79,7 +79,9 @@ def test_the_weighted_sum_of_the_terms_is_the_loss(trained):
     loss = float(loss_of(model, WORLD.batch))
     parts = metrics_of(model, WORLD.batch)
     weights = model.schedules_now()
-    assert loss == pytest.approx(sum(weight * parts[name.removeprefix("weight/")] for name, weight in weights.items()), rel=1e-6)
+    assert loss == pytest.approx(
+        sum(weight * parts[name.removeprefix("weight/")] for name, weight in weights.items()), rel=1e-6
+    )
 
 
 def test_a_schedule_is_read_at_the_step_of_the_model():

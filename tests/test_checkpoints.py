@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import samples
 import tensorflow as tf
+from conftest import largest_file
 
 from models.checkpoints import Checkpoints, State
+from models.errors import InputError
 from models.optimizers import Adam
 from models.task import Task
 from models.training import Training, run_fn
@@ -135,3 +137,60 @@ def test_without_a_checkpoint_there_is_nothing_to_restore(digits, tmp_path):
     training = training_of(digits, tmp_path)
     assert not training.checkpoints.restore()
     assert training.state == State()
+
+
+@pytest.fixture
+def saved(digits, disk, tmp_path):
+    """A training with a checkpoint of step 1 on a disk of its own; and the checkpoints' folder."""
+    fn_args = samples.arguments(digits, tmp_path)
+    folder = disk.folder / "checkpoints"
+    fn_args.custom_config["checkpoints"] = str(folder)
+    task = Task.of(fn_args.custom_config).resolved(digits.spec)
+    training = Training(task, digits.examples("train"), digits.examples("eval"), folder=tmp_path / "run")
+    training.state.step = 1
+    training.checkpoints.save()
+    return training, folder
+
+
+def refusal(training) -> str:
+    """What is said of a checkpoint, of step 2, that cannot be written."""
+    training.state.step = 2
+    with pytest.raises(InputError) as caught:
+        training.checkpoints.save()
+    return str(caught.value)
+
+
+def line(folder: Path, words: str) -> str:
+    return (
+        f"checkpoints: cannot write to {folder}: {words}. Free some space or make the folder writable; then the "
+        "same command resumes the training from its last whole checkpoint."
+    )
+
+
+def test_a_full_disk_is_told_and_leaves_the_checkpoint_before(saved, disk):
+    training, folder = saved
+    filler = disk.fill()
+    assert refusal(training) == line(folder, "No space left on device")
+    assert not list(folder.glob("ckpt-2.*"))
+    assert training.checkpoints.restore()
+    assert training.state.step == 1
+
+    filler.unlink()
+    training.state.step = 2
+    training.checkpoints.save()
+    assert tf.train.latest_checkpoint(folder) == str(folder / "ckpt-2")
+
+
+def test_a_read_only_disk_is_told_and_the_checkpoint_on_it_can_be_read(saved, disk):
+    training, folder = saved
+    disk.set("ro")
+    assert refusal(training) == line(folder, "Read-only file system")
+    assert training.checkpoints.restore()
+    assert training.state.step == 1
+
+
+def test_a_limit_on_files_is_told(digits, tmp_path):
+    training = training_of(digits, tmp_path)
+    with largest_file(2**16):
+        said = refusal(training)
+    assert said == line(tmp_path / "checkpoints", "File too large")

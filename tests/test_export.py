@@ -1,100 +1,21 @@
-"""The trained model artifact: the same numbers in process, as a SavedModel, and in a session."""
+"""The exported signatures: the same numbers in process, as a SavedModel, and in a session."""
 
-import base64
-import io
-import json
 import shutil
-from dataclasses import dataclass
-from pathlib import Path
 
-import keras
+import artifacts
 import numpy as np
 import pytest
 import samples
 import tensorflow as tf
-from PIL import Image
+from artifacts import KINDS
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.client import pywrap_tf_session
 
-from models import export
-from models.signatures import Signatures
-from models.task import Task
+exported = artifacts.exported
+
 
 pytestmark = samples.STACK
-
-KINDS = ("digits", "blobs", "people")
 INPUTS = ("examples", "image", "vector", "input_")
-
-
-@dataclass(frozen=True)
-class Exported:
-    sample: samples.Sample
-    task: Task
-    model: keras.Model
-    folder: Path
-
-    @property
-    def serving(self) -> Path:
-        return self.folder / "Format-Serving"
-
-    @property
-    def signatures(self) -> Signatures:
-        return Signatures(self.model, self.sample.output, self.task.spec)
-
-    @property
-    def records(self) -> list[bytes]:
-        return list(self.sample.examples("eval").records().as_numpy_iterator())
-
-    def requests(self) -> dict[str, dict]:
-        rows = self.sample.rows[len(self.sample.rows) * 4 // 5 :]
-        requests = {name: {"examples": self.records} for name in ("serving_default", "score")}
-        requests["embed"] = {
-            key: [row.get(key, missing(t)) for row in rows] for key, t in self.signatures.tensors.items()
-        }
-        if self.task.spec.kind == "image":
-            pixels = [np.frombuffer(row["image"], np.uint8).reshape(8, 8, 1) for row in rows]
-            requests["embed"] = {"image": pixels}
-            requests["embed_bytes"] = {"image_bytes": [png(image) for image in pixels]}
-        types = self.signatures.tensors
-        return {
-            name: {
-                key: np.array(value, types[key].dtype.as_numpy_dtype if key in types else object)
-                for key, value in inputs.items()
-            }
-            for name, inputs in requests.items()
-        }
-
-
-def missing(tensor):
-    return b"" if tensor.dtype == tf.string else np.nan
-
-
-def png(pixels):
-    file = io.BytesIO()
-    Image.fromarray(pixels[..., 0]).save(file, "PNG")
-    return file.getvalue()
-
-
-def task_of(sample, **model):
-    section = {"recipe": "beta_vae", "latent": 3, "network": "auto", "likelihood": "auto", "parameters": {"beta": 2.0}}
-    images = {"size": None, "channels": None, "letterbox": True}
-    return Task(
-        spec=sample.spec, model=section | model, training={}, seed=5, images=images, missing=("?",), checkpoints=""
-    )
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    root = tmp_path_factory.getbasetemp() / "samples"
-    artifacts = {}
-    for kind in KINDS:
-        sample = getattr(samples, kind)(root)
-        task = task_of(sample)
-        model = task.build()
-        folder = tmp_path_factory.mktemp(kind)
-        export.write(model, task, sample.examples("eval"), summary={"epochs": 1}, folder=folder)
-        artifacts[kind] = Exported(sample, task, model, folder)
-    return artifacts
 
 
 def in_process(artifact, name, inputs):
@@ -237,72 +158,3 @@ def test_the_export_stands_alone(exported, tmp_path):
     finally:
         away.rename(artifact.sample.root)
     np.testing.assert_allclose(served["embedding"], expected["embedding"], atol=1e-5)
-
-
-def test_golden_answers_are_the_encoders(exported):
-    artifact = exported["digits"]
-    golden = json.loads((artifact.folder / "golden.json").read_text())
-    examples = [base64.b64decode(text) for text in golden["examples"]]
-    assert examples == artifact.records[:8]
-    expected = artifact.signatures.serving_default(tf.constant(examples))
-    for name in ("embedding", "stddev", "rate"):
-        np.testing.assert_allclose(golden[name], expected[name], atol=1e-6)
-
-
-def test_the_record_says_what_the_encoder_is(exported):
-    artifact = exported["digits"]
-    record = json.loads((artifact.serving / "assets.extra" / "metaprior.json").read_text())
-    space = record.pop("space")
-    assert space == export.space(artifact.model, artifact.task)
-    assert space.startswith("beta_vae-3-")
-    assert len(space.split("-")[-1]) == 12
-    spec = record.pop("spec")
-    assert samples.FeatureSpec.from_json(json.dumps(spec)) == artifact.sample.spec
-    assert record == {
-        "schema": 1,
-        "recipe": "beta_vae",
-        "parameters": {"beta": 2.0},
-        "objective": "nll + 2 * kl",
-        "latent": 3,
-        "images": {"size": None, "channels": None, "letterbox": True},
-        "missing": ["?"],
-        "metaprior": "0.1.0",
-    }
-    assert json.loads((artifact.folder / "training.json").read_text()) == {"epochs": 1}
-
-
-def test_a_space_is_named_after_its_weights(exported):
-    artifact = exported["blobs"]
-    same = artifact.task.build()
-    assert export.space(same, artifact.task) == export.space(artifact.model, artifact.task)
-    weight = same.trainable_weights[0]
-    weight.assign(weight + 1e-3)
-    assert export.space(same, artifact.task) != export.space(artifact.model, artifact.task)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_baselines_are_the_input_and_a_random_encoder(exported, kind):
-    artifact = exported[kind]
-    baselines = tf.saved_model.load(str(artifact.folder / "Format-Baselines")).signatures["serving_default"]
-    outputs = baselines(examples=tf.constant(artifact.records))
-    x = artifact.signatures.inputs(tf.constant(artifact.records))
-    np.testing.assert_allclose(outputs["features"], tf.reshape(x, [len(x), -1]), atol=1e-6)
-    random = artifact.task.build().encode(x).mean()
-    np.testing.assert_allclose(outputs["random"], random, atol=1e-5)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_keras_model_comes_back_the_same(exported, kind):
-    artifact = exported[kind]
-    again = keras.saving.load_model(artifact.folder / "Format-Keras" / "model.keras")
-    x = artifact.signatures.inputs(tf.constant(artifact.records))
-    np.testing.assert_array_equal(again.encode(x).mean(), artifact.model.encode(x).mean())
-    assert str(again) == str(artifact.model)
-
-
-def test_a_second_export_replaces_the_first_and_leaves_nothing_behind(exported, tmp_path):
-    artifact = exported["blobs"]
-    for _ in range(2):
-        export.write(artifact.model, artifact.task, artifact.sample.examples("eval"), summary={}, folder=tmp_path)
-    names = {"Format-Serving", "Format-Keras", "Format-Baselines", "golden.json", "training.json"}
-    assert {path.name for path in tmp_path.iterdir()} == names

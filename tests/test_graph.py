@@ -1,18 +1,17 @@
-"""The small parts around the pipeline: cache keys, pushes, the model to compare with, reasons."""
+"""The small parts around the pipeline: cache keys, pushes, the model to compare with."""
 
-import errno
 import json
 import os
 import types
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from components.pusher.versions import prune, push, versions, writing
 from models.errors import InputError
-from pipeline import code
-from pipeline.failures import reason
+from pipeline import code, loading
 
 
 @pytest.fixture
@@ -41,7 +40,7 @@ def test_pruning_keeps_the_newest_and_clears_interrupted_pushes(saved_model, tmp
     with writing(folder):
         for _ in range(4):
             push(saved_model, folder)
-        (folder / ".partial-dead").mkdir()
+        (folder / ".4.tmp").mkdir()
         assert prune(folder, keep=2) == [1, 2]
     assert sorted(entry.name for entry in folder.iterdir()) == [".lock", "3", "4"]
 
@@ -99,39 +98,36 @@ def test_the_code_version_follows_the_sources(tmp_path, monkeypatch):
     assert code.version("sample_package") != changed
 
 
-AGAIN = "choose another folder; then run the same command again."
-FULL = f"the disk is full. Free some space, or {AGAIN}"
-READ_ONLY = f"the run's folder is on a read-only file system. Make it writable, or {AGAIN}"
+def trained_with(monkeypatch, folder: Path, *, data: str, **sets: str) -> dict:
+    """What the Trainer is asked, and so is cached by, where the command is given in `folder`."""
+    from pipeline.graph import create_pipeline
+
+    monkeypatch.chdir(folder)
+    pairs = [(key.replace("__", "."), value) for key, value in sets.items()]
+    config = loading.load(data=data, sets=[("name", "r"), *pairs])
+    [trainer] = [node for node in create_pipeline(config).components if node.id == "Trainer"]
+    return json.loads(trainer.exec_properties["custom_config"])
 
 
-def fault(cause: Exception, outer: Exception) -> Exception:
-    try:
-        try:
-            raise cause
-        except type(cause) as inner:
-            raise outer from inner
-    except type(outer) as caught:
-        return caught
-
-
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (InputError("x: wrong. Do y."), ("x: wrong. Do y.", True)),
-        (fault(InputError("deep"), RuntimeError("outer")), ("deep", True)),
-        (
-            RuntimeError("Traceback ...\nmodels.errors.InputError: a.png: broken. [while running 'Read']"),
-            ("a.png: broken.", True),
-        ),
-        (KeyError("k"), ("KeyError: 'k'", False)),
-        (ValueError("first\nsecond"), ("ValueError: first", False)),
-        (fault(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a"), RuntimeError("write failed")), (FULL, True)),
-        (RuntimeError("UNKNOWN: a/b; No space left on device [while running 'Write']"), (FULL, True)),
-        (OSError(errno.EROFS, os.strerror(errno.EROFS)), (READ_ONLY, True)),
-    ],
-)
-def test_the_reason_is_one_line(error, expected):
-    assert reason(error) == expected
+def test_the_trainer_keeps_what_decides_it_and_nothing_else_busts_its_cache(monkeypatch, tmp_path):
+    (tmp_path / "below").mkdir()
+    np.savez(tmp_path / "x.npz", x=np.zeros((4, 3)), y=np.arange(4))
+    sets = {"data__label": "y", "output": str(tmp_path / "runs")}
+    first = trained_with(monkeypatch, tmp_path, data="x.npz", **sets)
+    assert first["data"]["source"] == str(tmp_path / "x.npz")
+    assert (first["data"]["label"], first["data"]["splits"]) == ("y", {"train": 8, "eval": 1, "test": 1})
+    elsewhere = {
+        "serving__path": "s",
+        "serving__keep": "2",
+        "evaluation__seeds": "3",
+        "beam": "[--runner=DirectRunner]",
+    }
+    again = trained_with(monkeypatch, tmp_path / "below", data="../x.npz", **sets, **elsewhere)
+    assert again == first
+    for change in ({"seed": "1"}, {"data__splits__eval": "2"}, {"training__batch": "8"}):
+        other = trained_with(monkeypatch, tmp_path, data="x.npz", **sets, **change)
+        assert other != first
+        assert other["checkpoints"] != first["checkpoints"]
 
 
 def artifact(identity: int, **properties: int):

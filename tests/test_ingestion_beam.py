@@ -126,6 +126,42 @@ def test_a_failure_inside_beam_keeps_its_one_line_reason(tmp_path):
     assert reason(caught.value) == (line, True)
 
 
+def refusal(data, folder) -> str:
+    with pytest.raises(InputError) as caught:
+        ingest(data, folder)
+    line, mendable = reason(caught.value)
+    assert mendable
+    return line
+
+
+def test_an_id_that_names_two_examples_is_refused(tmp_path):
+    rows = [f"{i},{'uv'[i % 2]},k{i % 57}" for i in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(["n,c,key", *rows]))
+    assert refusal(Data(source=str(tmp_path / "t.csv"), id="key"), tmp_path) == (
+        "data.id: t.csv: column 'key' holds 'k0' in row 1 of t.csv and in row 58 of t.csv. Name one whose values are "
+        "unique, or leave data.id out to number the rows."
+    )
+    np.savez(tmp_path / "a.npz", x_train=np.eye(9), x_test=np.eye(9), id_train=range(9), id_test=range(8, 17))
+    assert refusal(Data(source=str(tmp_path / "a.npz"), id="id_train"), tmp_path / "npz") == (
+        "data.id: a.npz: array 'id_train' holds '8' in row 0 of test and in row 8 of train. Name one whose values are "
+        "unique, or leave data.id out to number the rows."
+    )
+
+
+def test_a_column_called_id_that_names_examples_twice_can_be_ignored(tmp_path):
+    for name, offset in (("a.csv", 0), ("b.csv", 30)):
+        rows = [f"{i},{'uv'[i % 2]},{i % 59}" for i in range(offset, offset + 30)]
+        (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "in" / name).write_text("\n".join(["n,c,id", *rows]))
+    data = {"source": str(tmp_path / "in"), "splits": {"train": 2, "eval": 1, "test": 1}}
+    assert refusal(Data(**data), tmp_path / "twice") == (
+        "data.id: in: column 'id' holds '0' in row 1 of a.csv and in row 30 of b.csv. Name one whose values are "
+        "unique, or add 'id' to data.columns.ignore to number the rows."
+    )
+    splits = ingest(Data(**data, columns={"ignore": ("id",)}), tmp_path / "numbered")
+    assert sum(map(len, splits.values())) == 60
+
+
 def test_the_query_changes_exactly_when_the_examples_do(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("a,b,y\n1,2,u\n3,4,v\n")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from sources import records
 
 from models.errors import InputError
 from models.features.images import decode_image, decode_images
@@ -20,10 +21,6 @@ GREY = COLOUR.convert("L")
 
 def opened(folder, *, expected=None, label=None, **images):
     return open_source(Data(source=str(folder), label=label, images=Images(**images)), expected=expected)
-
-
-def records(source):
-    return [record for shard in source.shards() for record in source.read(shard)]
 
 
 def refusal(folder, **data):

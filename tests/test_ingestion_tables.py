@@ -1,4 +1,4 @@
-"""Tables: what is inferred from CSV and Parquet files, what becomes of missing cells, what is refused."""
+"""Tables: what is inferred from CSV and Parquet files, and what becomes of missing cells."""
 
 import csv
 import decimal
@@ -10,13 +10,14 @@ import tracemalloc
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import sources
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sources import opened, records, refusal
 
-from models.errors import InputError
 from models.features.spec import Column, FeatureSpec
-from pipeline.config import Data
-from pipeline.ingestion import open_source
+
+table = sources.table
 
 PEOPLE = """name, age ,job,income,id
 ann, 31,"cook, baker",<=50K,a1
@@ -25,32 +26,6 @@ cem,44.5,,<=50K,c3
 "dee
 dee",58,nurse,?,d4
 """
-
-
-def opened(path, **data):
-    expected = data.pop("expected", None)
-    return open_source(Data(source=str(path), **data), expected=expected)
-
-
-def rows(source):
-    return [record for shard in source.shards() for record in source.read(shard)]
-
-
-def refusal(path, **data):
-    with pytest.raises(InputError) as caught:
-        rows(opened(path, **data))
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
-
-
-@pytest.fixture
-def table(tmp_path):
-    def write(text, name="t.csv"):
-        (tmp_path / name).write_text(text)
-        return tmp_path / name
-
-    return write
 
 
 def test_columns_are_inferred_and_missing_cells_stay_missing(table):
@@ -62,7 +37,7 @@ def test_columns_are_inferred_and_missing_cells_stay_missing(table):
         columns=(Column("age", "numeric"), Column("name", "categorical"), Column("job", "categorical")),
         label="income",
     )
-    assert rows(source) == [
+    assert records(source) == [
         {"age": 31.0, "name": "ann", "job": "cook, baker", "income": "<=50K", "id": "a1"},
         {"name": "bob", "job": "nurse", "income": ">50K", "id": "b2"},
         {"age": 44.5, "name": "cem", "income": "<=50K", "id": "c3"},
@@ -74,12 +49,12 @@ def test_columns_can_be_overridden_and_ignored(table):
     path = table("a,b,c,d\n1,2,x,3\n2,3,y,4\n2,4,y,5\n")
     spec = opened(path, columns={"categorical": ("a",), "ignore": ("c",)}).describe().spec
     assert spec.columns == (Column("b", "numeric"), Column("d", "numeric"), Column("a", "categorical"))
-    assert [record["a"] for record in rows(opened(path, columns={"categorical": ("a",)}))] == ["1", "2", "2"]
+    assert [record["a"] for record in records(opened(path, columns={"categorical": ("a",)}))] == ["1", "2", "2"]
 
 
 def test_other_texts_can_mean_missing(table):
     path = table("a,b\n-9,x\n1,-9\n2,y\n")
-    assert rows(opened(path, missing=("-9",))) == [
+    assert records(opened(path, missing=("-9",))) == [
         {"b": "x", "id": "0"},
         {"a": 1.0, "id": "1"},
         {"a": 2.0, "b": "y", "id": "2"},
@@ -111,7 +86,7 @@ def test_a_column_of_many_texts_is_kept_with_a_warning(table, caplog):
 def test_a_column_called_id_can_be_an_input(table):
     source = opened(table("id,b\n1,5\n2,6\n"), columns={"numeric": ("id",)})
     assert source.describe().spec.id == "row_id"
-    assert rows(source)[1] == {"id": 2.0, "b": 6.0, "row_id": "1"}
+    assert records(source)[1] == {"id": 2.0, "b": 6.0, "row_id": "1"}
 
 
 def test_factors_and_the_sensitive_attribute_are_columns(table):
@@ -119,7 +94,7 @@ def test_factors_and_the_sensitive_attribute_are_columns(table):
     source = opened(path, factors=("size",), sensitive="sex")
     spec = source.describe().spec
     assert (spec.columns, spec.factors, spec.factor_sizes) == ((Column("a", "numeric"),), ("size",), (3,))
-    assert rows(source)[1:] == [
+    assert records(source)[1:] == [
         {"a": 2.0, "size": 2, "sex": "m", "id": "1"},
         {"a": 3.0, "size": 1, "id": "2"},
     ]
@@ -136,7 +111,7 @@ def test_factors_and_the_sensitive_attribute_are_columns(table):
 )
 def test_common_dialects_are_understood(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    assert rows(opened(tmp_path / name)) == [{"a": 1.0, "b": "x", "id": "0"}, {"a": 2.0, "b": "y", "id": "1"}]
+    assert records(opened(tmp_path / name)) == [{"a": 1.0, "b": "x", "id": "0"}, {"a": 2.0, "b": "y", "id": "1"}]
 
 
 def test_a_folder_of_tables_is_one_table(table, tmp_path):
@@ -145,7 +120,7 @@ def test_a_folder_of_tables_is_one_table(table, tmp_path):
     source = opened(tmp_path)
     assert source.describe().count == 3
     assert len(source.shards()) == 2
-    assert [(record["id"], record["a"]) for record in rows(source)] == [
+    assert [(record["id"], record["a"]) for record in records(source)] == [
         ("one.csv-0", 1.0),
         ("one.csv-1", 2.0),
         ("two.csv-0", 3.0),
@@ -179,7 +154,7 @@ def test_parquet_keeps_its_types_and_reads_by_row_groups(tmp_path):
         {"float": 2.0, "money": 2.5, "code": "1", "y": "7", "id": "2"},
         {"whole": 4.0, "float": 3.0, "flag": "true", "money": 3.0, "code": "2", "id": "3"},
     ]
-    assert rows(source) == [a | b for a, b in zip(values, common, strict=True)]
+    assert records(source) == [a | b for a, b in zip(values, common, strict=True)]
 
 
 def test_a_big_table_is_streamed(tmp_path):
@@ -223,7 +198,7 @@ def test_every_row_and_every_cell_survives(tmp_path_factory, cells):
         {name: cell for name, cell in zip(names, row, strict=True) if str(cell).strip() not in absent} | {"id": str(i)}
         for i, row in enumerate(cells)
     ]
-    assert rows(opened(path, label="label")) == expected
+    assert records(opened(path, label="label")) == expected
 
 
 def test_a_trained_models_columns_decide_what_is_read(table):
@@ -235,85 +210,9 @@ def test_a_trained_models_columns_decide_what_is_read(table):
     new = table("job,age,extra,name\nnurse,?,1,eve\n", "new.csv")
     source = opened(new, expected=spec)
     assert source.describe().spec == spec
-    assert rows(source) == [{"job": "nurse", "name": "eve", "id": "0"}]
+    assert records(source) == [{"job": "nurse", "name": "eve", "id": "0"}]
     wrong = table("job,age,name\nnurse,old,eve\n", "wrong.csv")
     assert refusal(wrong, expected=spec) == (
         "wrong.csv: column 'age' must be numeric, but row 1 holds 'old'. Correct the cell, add it to data.missing, "
         "or add the column to data.columns.categorical."
-    )
-
-
-REFUSALS = {
-    "t.csv: line 4 has too few cells: 1, where the header has 2. Correct the line.": ('a,b\n1,"x\ny"\n3\n', {}),
-    "t.csv: line 3 has too many cells: 3, where the header has 2. Correct the line.": ("a,b\n1,2\n3,4,5\n", {}),
-    "t.csv: the table has no rows. It needs a line of column names and rows.": ("a,b\n", {}),
-    "t.csv: the file is empty. It needs a line of column names and rows.": ("", {}),
-    "t.csv: two columns are named 'a'. Rename one.": ("a,b, a \n1,2,3\n", {}),
-    "t.csv: no column is left to learn from: each is constant, missing, ignored or has a role. Check data.columns "
-    "and the roles.": ("a,y\n1,x\n1,z\n", {"label": "y"}),
-    "data.label: no column 'incom' in t.csv. Did you mean income?": ("age,income\n1,2\n", {"label": "incom"}),
-    "data.id: no column 'key' in t.csv. Choose one of: age, income.": ("age,income\n1,2\n", {"id": "key"}),
-    "data.factors: no column 'f' in t.csv. Choose one of: age, income.": ("age,income\n1,2\n", {"factors": ("f",)}),
-    "data.columns.numeric: no column 'agee' in t.csv. Did you mean age?": (
-        "age,income\n1,2\n",
-        {"columns": {"numeric": ("agee",)}},
-    ),
-    "data.columns.ignore: no column 'x' in t.csv. Choose one of: age, income.": (
-        "age,income\n1,2\n",
-        {"columns": {"ignore": ("x",)}},
-    ),
-    "data.label: t.csv: column 'y' has one class only ('u'). At least two are needed; choose another, or leave "
-    "data.label out.": ("a,y\n1,u\n2,u\n", {"label": "y"}),
-    "data.label: t.csv: column 'y' is continuous (it holds 1.5). Bin it first, or choose another.": (
-        "a,y\n1,1.5\n2,2\n",
-        {"label": "y"},
-    ),
-    "data.label: t.csv: column 'y' has more than 1,000 distinct values, so it does not name classes. Bin it first, "
-    "or choose another.": ("a,y\n" + "".join(f"{i},{i}\n" for i in range(1001)), {"label": "y"}),
-    "t.csv: column 'b' must be numeric, but row 2 holds 'x'. Correct the cell, add it to data.missing, or add the "
-    "column to data.columns.categorical.": ("a,b\n1,1\n2,x\n", {"columns": {"numeric": ("b",)}}),
-    "t.csv: column 'b' holds inf in row 2. Correct the cell, or add its text to data.missing.": (
-        "a,b\n1,1\n2,inf\n",
-        {},
-    ),
-    "t.csv: column 'b' holds nan in row 1. Correct the cell, or add its text to data.missing.": (
-        "a,b\n1,NaN\n2,4\n",
-        {"missing": ("",)},
-    ),
-    "data.factors: t.csv: column 'f' must hold integers 0, 1, 2, ... in every row. Number its values.": (
-        "a,f\n1,0\n2,?\n",
-        {"factors": ("f",)},
-    ),
-    "data.id: t.csv: column 'id' is empty in row 2. Fill it in.": ("a,id\n1,x\n2,\n", {}),
-}
-
-
-@pytest.mark.parametrize("message", REFUSALS)
-def test_tables_that_cannot_be_used_are_refused(table, message):
-    text, data = REFUSALS[message]
-    assert refusal(table(text), **data) == message
-
-
-def test_other_encodings_are_refused(tmp_path):
-    (tmp_path / "t.csv").write_bytes("a,b\n1,2\n3,né\n".encode("latin-1"))
-    assert refusal(tmp_path / "t.csv") == "t.csv: the text is not UTF-8. Convert it, for example with iconv."
-
-
-def test_files_that_are_no_parquet_are_refused(tmp_path):
-    (tmp_path / "t.parquet").write_text("hello, I am text")
-    assert refusal(tmp_path / "t.parquet").startswith("t.parquet: not a Parquet file (")
-
-
-def test_columns_of_other_types_are_refused(tmp_path):
-    pq.write_table(pa.table({"a": [1, 2], "when": pa.array([1, 2], pa.timestamp("s"))}), tmp_path / "t.parquet")
-    assert refusal(tmp_path / "t.parquet") == (
-        "t.parquet: column 'when' holds timestamp[ms]. Turn it into text or numbers, or add it to data.columns.ignore."
-    )
-    assert opened(tmp_path / "t.parquet", columns={"ignore": ("when",)}).describe().count == 2
-
-
-def test_a_folder_without_tables_is_refused(tmp_path):
-    assert refusal(tmp_path, kind="table") == (
-        f"data.source: no tables in the folder {tmp_path.name}. Their names must end in .csv, .tsv, .csv.gz, .tsv.gz, "
-        ".parquet, .pq."
     )

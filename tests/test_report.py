@@ -5,112 +5,23 @@ import json
 import re
 import shutil
 import subprocess
-from html.parser import HTMLParser
 
-import numpy as np
 import pytest
+import reports
+from reports import HOSTILE, Reader
 
-from components.evaluator.sample import Sample
-from components.evaluator.schema import BoundRecord, DataFacts, Evaluation, Metric, Omission
-from components.evaluator.settings import Settings
 from components.evaluator.wording import beside, heading, in_words, number
-from components.report import embedding_map, figures
 from components.report.html import render
 from components.report.summary import console_summary, verdict
 
-HOSTILE = '<script>alert("1")</script>'
+evaluation, shown = reports.evaluation, reports.shown
+
 CHROMIUM = shutil.which("chromium")
-
-
-def accuracy(name: str, of: str, value: float) -> Metric:
-    return Metric(
-        name, of, value, "accuracy", (value - 0.0123, value + 0.0123), "test", 180, 5, "interval: t over draws"
-    )
-
-
-@pytest.fixture(scope="module")
-def evaluation() -> Evaluation:
-    nats = [
-        Metric(name, "encoder", value, "nats", (value - 0.31, value + 0.29), "test", 180, 1, "interval: bootstrap")
-        for name, value in (("rate", 14.204), ("distortion", 1018.456), ("elbo", -1032.66))
-    ]
-    values = {"encoder": 0.9123, "pca": 0.9012, "random": 0.8034, "raw": 0.9567}
-    probes = [
-        accuracy(f"probe/{kind}/{budget}", of, value - gap)
-        for kind in ("linear", "knn")
-        for budget, gap in (("10", 0.3), ("1000", 0.05), ("all", 0.0))
-        for of, value in values.items()
-    ]
-    return Evaluation(
-        schema=1,
-        space="beta_vae-10-0123456789ab",
-        recipe="beta_vae",
-        parameters={"beta": 4.0},
-        objective="nll + 4 * kl",
-        latent=10,
-        data=DataFacts(
-            name="folder/<i>digits",
-            kind="image",
-            counts={"train": 1437, "eval": 180, "test": 180},
-            shape=(8, 8, 1),
-            label="digit",
-            classes=10,
-            majority=0.1234,
-            probed={"train": 1437, "test": 180},
-        ),
-        metrics=(*nats, Metric("active_units", "encoder", 8, "count", None, "test", 180, 1, "of 10"), *probes),
-        bounds=(
-            BoundRecord("rate", "max", 20, 14.2, None, ok=True, reason="rate is 14.20, at or below the maximum 20"),
-            BoundRecord("elbo", "min", 0, -1032.66, None, ok=False, reason="elbo is -1,032.66, below the minimum 0"),
-        ),
-        blessed=False,
-        omitted=(Omission("probe/linear/10000", "only 1,437 labelled training examples"),),
-        warnings=("2 of 10 units are not active.",),
-        widths={"encoder": 10, "pca": 10, "random": 10, "raw": 64},
-        settings=Settings(),
-        code="0.1.0",
-    )
-
-
-@pytest.fixture(scope="module")
-def shown() -> Sample:
-    rng = np.random.default_rng(0)
-    codes = rng.normal(size=(180, 10)).astype(np.float32)
-    labels = [str(row % 8) for row in range(178)] + [HOSTILE, ""]
-    rates = np.array([1.5] * 8 + [0.001] * 2)
-    variance = np.array([0.9] * 8 + [1e-4] * 2)
-    return Sample("test", 180, codes, rng.gamma(9, size=180), rng.gamma(20, size=180), labels, variance, rates)
 
 
 @pytest.fixture(scope="module")
 def page(evaluation, shown) -> str:
     return render(evaluation, shown)
-
-
-class Reader(HTMLParser):
-    """Collects a page's text, its elements, and the content of its scripts and styles."""
-
-    def __init__(self, page: str):
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-        self.raw: dict[str, list[str]] = {"script": [], "style": []}
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag in self.raw:
-            self.raw[tag].append("")
-
-    def handle_data(self, data):
-        if self.cdata_elem:
-            self.raw[self.cdata_elem][-1] += data
-        else:
-            self.text.append(data)
-
-    @property
-    def words(self) -> str:
-        return " ".join(" ".join(self.text).split())
 
 
 @pytest.fixture(scope="module")
@@ -185,71 +96,6 @@ def test_text_from_the_data_is_never_markup(page, read):
     names = [trace["name"] for trace in json.loads(read.raw["script"][0])["map"]["data"]]
     # Plotly shows entities as what they stand for.
     assert names == ["0", "1", "2", "3", "4", "5", "6", "7", "no label", "&lt;script&gt;alert(&quot;1&quot;)&lt;/scr…"]
-
-
-def test_label_efficiency_shows_accuracies_with_intervals(evaluation):
-    figure = figures.label_efficiency(evaluation, "linear")
-    *_, encoder = figure["data"]
-    assert encoder["name"] == "encoder"
-    assert encoder["y"] == [0.6123, 0.8623, 0.9123]
-    assert encoder["error_y"]["array"] == pytest.approx([0.0123] * 3)
-    assert figure["layout"]["xaxis"]["ticktext"] == ["10", "1,000", "all 1,437"]
-    assert figure["layout"]["shapes"][0]["y0"] == 0.1234
-
-
-def test_histograms_count_every_example():
-    values = np.concatenate([np.random.default_rng(0).normal(size=1000), [1e6]])
-    [bars] = figures.histogram(values, name="rate")["data"]
-    assert sum(bars["y"]) == 1001
-    assert len(bars["y"]) <= figures.MOST_BINS
-    [single] = figures.histogram(np.zeros(3), name="rate")["data"]
-    assert sum(single["y"]) == 3
-
-
-def test_dimensions_fall_back_to_the_variance(shown):
-    assert figures.dimensions(shown)["layout"]["yaxis"]["title"]["text"] == "rate, nats"
-    plain = figures.dimensions(dataclasses.replace(shown, rates=None))
-    assert plain["layout"]["yaxis"]["title"]["text"] == "variance"
-    assert plain["data"][0]["marker"]["color"] == ["var(--encoder)"] * 8 + ["var(--random)"] * 2
-
-
-def test_the_map_is_a_projection_that_keeps_two_dimensions_whole(shown):
-    codes = np.zeros((50, 5))
-    codes[:, [1, 3]] = np.random.default_rng(0).normal(size=(50, 2))
-    figure, share = embedding_map.embedding_map(dataclasses.replace(shown, codes=codes, labels=None))
-    [points] = figure["data"]
-    placed = np.column_stack([points["x"], points["y"]])
-    assert share == pytest.approx(1)
-    gaps = np.linalg.norm(placed[:, None] - placed, axis=-1)
-    np.testing.assert_allclose(gaps, np.linalg.norm(codes[:, None] - codes, axis=-1), atol=1e-3)
-
-
-@pytest.mark.parametrize("codes", [np.zeros((4, 3)), np.ones((1, 3)), np.arange(4.0)[:, None]])
-def test_the_map_stands_constant_single_and_narrow_codes(codes, shown):
-    figure, share = embedding_map.embedding_map(dataclasses.replace(shown, codes=codes, labels=["a"] * len(codes)))
-    assert len(figure["data"][0]["x"]) == len(codes)
-    assert share == pytest.approx(1)
-
-
-def test_rare_labels_share_one_color(shown):
-    labels = [str(row % 9) for row in range(171)] + ["p"] * 5 + ["q"] * 4
-    figure, _ = embedding_map.embedding_map(dataclasses.replace(shown, labels=labels))
-    assert [trace["name"] for trace in figure["data"]] == [*"012345678", "other"]
-    assert len(figure["data"][-1]["x"]) == 9
-
-
-def test_a_sample_says_that_it_is_one(evaluation, shown):
-    read = Reader(render(evaluation, dataclasses.replace(shown, total=12_345)))
-    assert "a sample of 180 of 12,345 test examples" in read.words
-
-
-def test_without_labels_there_are_no_curves(evaluation, shown):
-    data = DataFacts("mine", "vector", {"train": 1000, "eval": 100, "test": 180})
-    plain = dataclasses.replace(evaluation, metrics=evaluation.metrics[:4], data=data, bounds=(), blessed=True)
-    read = Reader(render(plain, dataclasses.replace(shown, labels=None)))
-    assert set(json.loads(read.raw["script"][0])) == {"rate", "distortion", "plane", "dimensions", "map"}
-    assert "Blessed: no bounds configured." in read.words
-    assert "few labels" not in read.words
 
 
 def test_the_console_says_what_the_report_says(evaluation, read):

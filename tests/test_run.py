@@ -6,13 +6,17 @@ import re
 import signal
 import socket
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import requests
+import sklearn
 import tenacity
 from conftest import METAPRIOR, digits_folder, metaprior
+from ml_metadata.metadata_store import metadata_store
+from ml_metadata.proto import metadata_store_pb2 as proto
 
 from components.pusher.versions import versions
 
@@ -148,12 +152,83 @@ def test_batch_embedding_agrees_with_the_run_on_every_example(finished, tmp_path
         np.testing.assert_allclose(row["embedding"], expected[row["id"]], atol=1e-5)
 
 
-def test_runs_and_lineage_read_what_happened(finished):
+def store_of(root):
+    """What ML Metadata keeps of a pipeline, read past the product."""
+    connection = proto.ConnectionConfig()
+    connection.sqlite.filename_uri = str(root / "metadata.sqlite")
+    connection.sqlite.connection_mode = proto.SqliteMetadataSourceConfig.READONLY
+    return metadata_store.MetadataStore(connection)
+
+
+def walked(store, run: str) -> dict[str, tuple[set[int], set[int]]]:
+    """Component to the ids it read and wrote: from a run's pushed version back to what read nothing."""
+    context = store.get_context_by_type_and_name("pipeline_run", run)
+    executions = [execution.id for execution in store.get_executions_by_context(context.id)]
+    read, wrote = ({execution: set() for execution in executions} for _ in range(2))
+    for event in store.get_events_by_execution_ids(executions):
+        if event.type in (proto.Event.INPUT, proto.Event.OUTPUT):  # a resolver's events are of other types
+            (read if event.type == proto.Event.INPUT else wrote)[event.execution_id].add(event.artifact_id)
+    pushed = {artifact.id for artifact in store.get_artifacts_by_type("PushedModel")}
+    found, wanted = {}, set.union(*wrote.values()) & pushed
+    while wanted:
+        artifact = wanted.pop()
+        [execution] = [execution for execution in executions if artifact in wrote[execution]]
+        [node] = [c.name for c in store.get_contexts_by_execution(execution) if c.type == "node"]
+        found[node.removeprefix("digits.")] = read[execution], wrote[execution]
+        wanted |= read[execution]
+    return found
+
+
+def shown(finished) -> dict:
+    """What the command tells of the run that the suite shares."""
+    run = re.search(r"^run (\S+):", finished.output, re.MULTILINE)[1]
+    done = metaprior(finished.folder, "runs", run, "--json")
+    assert done.code == 0, done.output
+    return json.loads(done.output)
+
+
+def test_the_lineage_of_a_served_version_is_what_ml_metadata_holds(finished):
+    one, store = shown(finished), store_of(finished.root)
+    told = {
+        step["component"]: tuple({artifact["id"] for artifact in step[side]} for side in ("inputs", "outputs"))
+        for step in one["lineage"]
+    }
+    assert told == walked(store, one["run"])
+    assert set(COMPONENTS) - set(told) == {"ExampleValidator", "ValidationGate"}  # what is served has nothing of theirs
+    before: set[int] = set()
+    for read, wrote in told.values():
+        assert read <= before
+        before |= wrote
+
+    outputs = {artifact["id"]: artifact for step in one["lineage"] for artifact in step["outputs"]}
+    kept = store.get_artifacts_by_id(list(outputs))
+    assert {a.id: (a.type, a.uri) for a in kept} == {i: (a["type"], a["uri"]) for i, a in outputs.items()}
+    types = "Examples Schema TransformGraph Model RepresentationEvaluation ModelBlessing InfraBlessing PushedModel"
+    assert set(types.split()) <= {artifact.type for artifact in kept}
+
+
+def test_the_lineage_leads_from_the_data_to_the_version_that_is_served(finished):
+    one, store = shown(finished), store_of(finished.root)
+    assert one["lineage"][0]["origin"] == {"source": "digits", "fingerprint": f"scikit-learn {sklearn.__version__}"}
+    assert [step["component"] for step in one["lineage"] if "origin" in step] == ["Ingest"]
+    outputs = [artifact["id"] for step in one["lineage"] for artifact in step["outputs"]]
+    kept = {artifact.type: artifact for artifact in store.get_artifacts_by_id(outputs)}
+    pushed = kept["PushedModel"].custom_properties
+    assert kept["ModelBlessing"].custom_properties["current_model_id"].int_value == kept["Model"].id
+    assert pushed["pushed_version"].int_value == one["version"] == 1
+    served = Path(pushed["pushed_destination"].string_value)
+    assert served == finished.root / "serving" / "encoder" / "1"
+    space = json.loads((served / "assets.extra" / "metaprior.json").read_text())["space"]
+    assert kept["RepresentationEvaluation"].properties["space"].string_value == one["space"] == space
+    assert (served / "saved_model.pb").read_bytes() == (
+        Path(kept["Model"].uri) / "Format-Serving" / "saved_model.pb"
+    ).read_bytes()
+
+
+def test_the_runs_are_listed_with_their_version(finished):
     listing = metaprior(finished.folder, "runs", "--json")
     assert listing.code == 0, listing.output
-    rows = json.loads(listing.output)
-    assert rows
-    assert any(str(row.get("version")) == "1" for row in rows)
+    assert [row["version"] for row in json.loads(listing.output)][-1] == 1
 
 
 @pytest.fixture

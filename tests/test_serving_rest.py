@@ -12,22 +12,10 @@ import requests
 import serving_toy
 
 from serving.client import Client
-from serving.server import Options, Server
 
+server = serving_toy.server
 ONE = [[1.0, 2.0]]
 PREDICT = "/v1/models/toy:predict"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    base = tmp_path_factory.mktemp("models") / "toy"
-    for version in (1, 2):
-        serving_toy.write(base, version)
-    options = Options(
-        model_name="toy", model_base_path=base, port=0, rest_api_port=0, keep_versions=2, max_request_bytes=32 << 20
-    )
-    with Server(options) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

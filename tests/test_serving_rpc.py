@@ -20,23 +20,10 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from serving.server import Options, Server
-
 INVALID, PRECONDITION = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION
 MISSING, UNIMPLEMENTED = grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNIMPLEMENTED
+server = serving_toy.server
 ONE = [[1.0, 2.0]]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    base = tmp_path_factory.mktemp("models") / "toy"
-    for version in (1, 2):
-        serving_toy.write(base, version)
-    options = Options(
-        model_name="toy", model_base_path=base, port=0, rest_api_port=0, keep_versions=2, max_request_bytes=32 << 20
-    )
-    with Server(options) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -114,7 +114,7 @@ def test_anomalies_stop_the_run_with_a_line_each(tmp_path):
     with pytest.raises(InputError) as caught:
         gate(tmp_path, {"age": "Expected data of type: FLOAT but got BYTES.", "sex": "Column dropped."})
     assert str(caught.value) == (
-        "the data does not match its schema:\n"
+        "the data does not match its schema; correct the data, or give another schema (data.schema):\n"
         "train: column age: Expected data of type: FLOAT but got BYTES.\n"
         "train: column sex: Column dropped."
     )

@@ -94,13 +94,15 @@ def test_progress_is_told_with_a_fraction(trained):
 
 def test_event_files_hold_the_promised_tags(trained):
     train, held_out = (EventAccumulator(str(trained.folder / "run" / run)).Reload() for run in ("train", "eval"))
-    bounds = {"rate", "distortion", "elbo", "loss", "term/nll", "term/kl", "examples_per_second"}
+    bounds = {"rate", "distortion", "elbo", "objective", "loss", "term/nll", "term/kl", "examples_per_second"}
     own = {"weight/nll", "weight/kl", "learning_rate", "gradient_norm"}
     assert set(train.Tags()["tensors"]) == bounds | own
     pictures = {"reconstructions", "samples", "traversals"}
     final = {"final/elbo", "final/rate", "final/distortion"}
-    plugin = {"_hparams_/experiment", "_hparams_/session_start_info"}
-    assert set(held_out.Tags()["tensors"]) == bounds | pictures | final | plugin
+    plugin = {"_hparams_/experiment", "_hparams_/session_start_info", "custom_scalars__config__"}
+    code = {f"code/{name}" for name in ("active_units", "mutual_information", "mismatch", "total_correlation")}
+    code |= {f"rate/dimension_{index}" for index in range(4)}
+    assert set(held_out.Tags()["tensors"]) == bounds | pictures | final | plugin | code
     assert [event.step for event in train.Tensors("elbo")] == [16, 32, 48, 64, 80]
     values = {tag: float(tf.make_ndarray(train.Tensors(tag)[-1].tensor_proto)) for tag in own}
     assert values.pop("gradient_norm") > 0
@@ -159,12 +161,12 @@ def test_training_stops_early_and_keeps_the_best_weights(digits, tmp_path):
     task = Task.of(fn_args.custom_config).resolved(digits.spec)
     training = Training(task, digits.examples("train"), digits.examples("eval"), folder=tmp_path / "run")
     summary = training.run()
-    elbos = [entry["eval"]["elbo"] for entry in training.state.history]
+    objectives = [entry["eval"]["objective"] for entry in training.state.history]
     assert summary["stopped"] == "early"
-    assert summary["best_epoch"] == int(np.argmax(elbos)) + 1 == len(elbos) - 2
+    assert summary["best_epoch"] == int(np.argmin(objectives)) + 1 == len(objectives) - 2
     held_out = digits.examples("eval").evaluation(batch=32)
     scores = training.model.evaluate(held_out, steps=5, return_dict=True, verbose=0)
-    assert scores["elbo"] == pytest.approx(max(elbos), rel=1e-5)
+    assert scores["objective"] == pytest.approx(min(objectives), rel=1e-5)
 
 
 def test_a_data_set_smaller_than_a_batch_is_one_batch(digits, tmp_path):

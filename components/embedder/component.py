@@ -14,8 +14,9 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.utils import io_utils
 
 from components.artifacts import Embeddings
-from components.embedder.encoder import SERVING, Baselines, Encoder, read_metadata, read_spec
+from components.embedder.encoder import Baselines, Encoder
 from components.embedder.transforms import Sample, WriteTable
+from models.artifact import SERVING, read_metadata, read_spec
 
 _log = logging.getLogger("metaprior.embedder")
 

@@ -8,21 +8,8 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
+from models.artifact import BASELINES, SERVING, read_metadata, read_spec
 from models.features.spec import FeatureSpec
-
-SERVING = "Format-Serving"
-BASELINES = "Format-Baselines"
-METADATA = Path("assets.extra", "metaprior.json")
-
-
-def read_metadata(saved_model: str | Path) -> dict:
-    """Returns the record that an exported encoder carries: space id, recipe, latent, data spec."""
-    return json.loads(Path(saved_model, METADATA).read_text(encoding="utf-8"))
-
-
-def read_spec(record: dict) -> FeatureSpec:
-    """Returns the description of the data an encoder was trained on."""
-    return FeatureSpec.from_json(json.dumps(record["spec"]))
 
 
 def _schema(record: dict, *, codes: list[str], scalars: list[str]) -> pa.Schema:

@@ -1,6 +1,5 @@
 """Beam transforms around an exported encoder."""
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -9,6 +8,8 @@ import apache_beam as beam
 import pyarrow as pa
 import tensorflow as tf
 from apache_beam.utils import shared
+
+from models.features.ids import digest
 
 BATCH = 256
 
@@ -71,12 +72,12 @@ class WriteTable(beam.PTransform):
         )
 
 
-def _rank(example: bytes, key: str, label: str | None) -> str:
+def _rank(example: bytes, key: str, label: str | None) -> bytes:
     """Returns what examples are sampled by: labeled ones first, then by the id's SHA-256."""
     features = tf.train.Example.FromString(example).features.feature
     values = features[key].bytes_list.value
     unlabeled = label is not None and not features[label].bytes_list.value
-    return f"{int(unlabeled)}{hashlib.sha256(values[0] if values else example).hexdigest()}"
+    return bytes([unlabeled]) + digest(values[0] if values else example)
 
 
 class Sample(beam.PTransform):
@@ -109,15 +110,15 @@ class Sample(beam.PTransform):
         return ranked | "Keep" >> beam.FlatMap(_up_to, last=beam.pvalue.AsSingleton(kept))
 
 
-def _with_rank(example: bytes, key: str, label: str | None) -> tuple[str, bytes]:
+def _with_rank(example: bytes, key: str, label: str | None) -> tuple[bytes, bytes]:
     return _rank(example, key, label), example
 
 
-def _last(smallest: list[str]) -> str:
-    return smallest[-1] if smallest else ""
+def _last(smallest: list[bytes]) -> bytes:
+    return smallest[-1] if smallest else b""
 
 
-def _up_to(pair: tuple[str, bytes], last: str) -> Iterable[bytes]:
+def _up_to(pair: tuple[bytes, bytes], last: bytes) -> Iterable[bytes]:
     rank, example = pair
     if rank <= last:
         yield example

@@ -12,9 +12,10 @@ from tfx.types import standard_artifacts
 
 from components.artifacts import Embeddings, RepresentationEvaluation
 from components.evaluator.evaluate import Request, evaluate
-from components.evaluator.schema import REPORT_FILE, Evaluation, write_evaluation, write_whole
-from components.evaluator.settings import read_settings
+from components.evaluator.schema import REPORT_FILE, Evaluation, write_evaluation
+from components.evaluator.settings import Settings
 from components.report.html import render
+from models.atomic import write_whole
 
 
 @component
@@ -41,13 +42,14 @@ def RepresentationEvaluator(
         data: the data's name.
         seed: seed of label draws and intervals.
         code: version of the code, so that a newer one measures again.
-        baseline_embeddings: the same data under the last blessed model, if there is one.
+        baseline_embeddings: the same data under the last blessed model; without splits if it takes other inputs
+            or there is none.
         baseline_model: the last blessed model, if there is one.
     """
     request = Request(
         embeddings=Path(embeddings.uri),
-        last=Path(baseline_embeddings.uri) if baseline_embeddings else None,
-        settings=read_settings(settings),
+        last=Path(baseline_embeddings.uri) if baseline_embeddings and baseline_model else None,
+        settings=Settings.model_validate_json(settings),
         data=data,
         seed=seed,
         code=code,

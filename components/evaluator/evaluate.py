@@ -9,7 +9,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from components.evaluator import rows
-from components.evaluator.bounds import check_measured, check_names, compared, judge
+from components.evaluator.bounds import Reference, check_measured, check_names, compared, judge
 from components.evaluator.codes_pass import pass_over
 from components.evaluator.findings import findings
 from components.evaluator.labelled import TEST, TRAIN, Labelled, Unlabelled, find_labelled
@@ -21,6 +21,9 @@ from models.errors import InputError
 
 progress = logging.getLogger("metaprior.progress")
 
+NOT_YET = "no blessed model to compare with yet"
+OTHER_INPUTS = "the last blessed model takes other inputs, so it is not compared"
+
 
 @dataclass(frozen=True)
 class Request:
@@ -28,7 +31,8 @@ class Request:
 
     Args:
         embeddings: folder of the model's Embeddings artifact.
-        last: folder of the last blessed model's Embeddings of the same data, None if there is none.
+        last: folder of the last blessed model's Embeddings of the same data, without splits if it takes other
+            inputs; None if no model has been blessed.
         settings: what to measure and which bounds to meet.
         data: the data's name.
         seed: seed of draws and intervals.
@@ -115,12 +119,14 @@ def _data(name: str, head: rows.Header, counts: dict[str, int], labelled: Labell
     )
 
 
-def _last_blessed(request: Request, labelled: Labelled | Unlabelled, count: int) -> dict[str, float]:
+def _last_blessed(request: Request, labelled: Labelled | Unlabelled, count: int) -> Reference:
     """Returns the last blessed model's values of the metrics that are held against it, on the same rows."""
     names = compared(request.settings.bless)
-    there = rows.splits(request.last).get(TEST, 0) if request.last else 0
-    if request.last is None or not names or not there:
-        return {}
+    if request.last is None or not names:
+        return Reference({}, NOT_YET)
+    there = rows.splits(request.last).get(TEST, 0)
+    if not there:
+        return Reference({}, OTHER_INPUTS)
     if there != count:
         raise InputError(
             f'The last blessed model was given {there:,} examples of the split "{TEST}", this one {count:,}. '
@@ -130,4 +136,4 @@ def _last_blessed(request: Request, labelled: Labelled | Unlabelled, count: int)
     if isinstance(labelled, Labelled) and any(name.startswith("probe/") for name in names):
         codes = encoder_codes(request.last, labelled)
         metrics += tuple(probe("encoder", codes, labelled, request.settings, seed=request.seed))
-    return {metric.name: metric.value for metric in metrics if metric.name in names}
+    return Reference({metric.name: metric.value for metric in metrics if metric.name in names})

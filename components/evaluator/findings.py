@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from components.evaluator.schema import Metric, Representation, find, largest_probe
 from components.evaluator.wording import PROBES, in_words, number
+from models.collapse import collapsed
 
-COLLAPSED_RATE = 0.1
 RIVALS: dict[Representation, str] = {
     "random": "A randomly initialized encoder does better than the trained one",
     "pca": "PCA of the same width beats the encoder",
@@ -30,7 +30,7 @@ def _collapse(metrics: tuple[Metric, ...], latent: int) -> Iterator[str]:
         return
     units = f"{int(active.value)} of {latent} units are active"
     carries = f"it carries {number(rate.value, 'nats')} nats per example, and {units}"
-    if rate.value < COLLAPSED_RATE or active.value == 0:
+    if collapsed(rate.value, int(active.value)):
         yield f"The encoder has collapsed: {carries}. Weaken the KL term (a smaller beta) or warm it up."
     elif active.value < latent:
         idle = latent - int(active.value)

@@ -8,6 +8,7 @@ import numpy as np
 from components.evaluator import rows
 from components.metrics.efficiency import Targets
 from models.errors import InputError
+from models.features.ids import digest
 
 TRAIN = "train"
 TEST = "test"
@@ -90,7 +91,7 @@ def _labels(root: Path, split: str, most: int) -> dict[str, str]:
                 )
             found[id] = label
     labelled = {id: label for id, label in found.items() if label is not None}
-    return {id: labelled[id] for id in sorted(labelled, key=rows.digest)[:most]}
+    return {id: labelled[id] for id in sorted(labelled, key=digest)[:most]}
 
 
 def _indices(labels: dict[str, str], classes: tuple[str, ...]) -> np.ndarray:

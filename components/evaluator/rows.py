@@ -1,7 +1,6 @@
 """The rows of an Embeddings artifact: streamed, or gathered for a few chosen ids."""
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -135,11 +134,6 @@ def gather(root: Path, split: str, *, prefix: str, column: str, ids: list[str]) 
             f"{ids[int(np.argmin(found))]!r}. Embed the same data again."
         )
     return values
-
-
-def digest(id: str) -> bytes:
-    """Returns the hash whose order decides which examples are looked at when not all can be."""
-    return hashlib.sha256(id.encode()).digest()
 
 
 def _files(root: Path, split: str, prefix: str) -> list[Path]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.evaluator.rows import digest
+from models.features.ids import digest
 
 SIZE = 2_000
 

@@ -1,6 +1,5 @@
 """The versioned evaluation.json: the one format that gates, reports, consoles and frontiers read."""
 
-import os
 from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
@@ -9,6 +8,7 @@ from pydantic import FiniteFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from components.evaluator.settings import Settings
+from models.atomic import write_whole
 from models.errors import InputError
 
 VERSION = 1
@@ -139,7 +139,7 @@ class Evaluation:
     omitted: tuple[Omission, ...] = ()
     warnings: tuple[str, ...] = ()
     widths: dict[str, int] = field(default_factory=dict)
-    settings: Settings = field(default_factory=Settings)
+    settings: Settings = Settings()
     seed: int = 0
     code: str = ""
 
@@ -177,12 +177,3 @@ def read_evaluation(path: Path) -> Evaluation:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise InputError(f"{path}: {where}: {first['msg']}. Evaluate the model again with this version.") from None
-
-
-def write_whole(path: Path, content: bytes) -> Path:
-    """Writes a file under a temporary name, then renames it, and returns its path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
-    return path

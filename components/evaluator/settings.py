@@ -1,48 +1,42 @@
 """What to measure and which bounds to meet: the run configuration's `evaluation` section."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import field
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import TypeAdapter
-from pydantic.dataclasses import dataclass
+from pydantic import Field
 
-Budget = int | Literal["all"]
+from components.section import Positive, Section
 
-
-@dataclass(frozen=True)
-class Limits:
-    """Bounds on one metric: absolute (`min`, `max`) and against the last blessed model (`drop`, `rise`)."""
-
-    min: float | None = None
-    max: float | None = None
-    drop: float | None = None
-    rise: float | None = None
+Budget = Positive | Literal["all"]
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What is measured.
+class Bound(Section):
+    """A bound on one metric; each of the four that is given must hold."""
 
-    Args:
-        labels: label budgets of the probes.
-        seeds: number of draws behind each interval.
-        examples: the most examples of a split that probes look at.
-        bless: bounds by metric name.
-    """
+    min: float | None = Field(default=None, description="The metric must be at least this.")
+    max: float | None = Field(default=None, description="The metric must be at most this.")
+    drop: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="The most it may fall below the last blessed model's."
+    )
+    rise: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="The most it may rise above the last blessed model's."
+    )
 
-    labels: tuple[Budget, ...] = (10, 100, 1000, "all")
-    seeds: int = 5
-    examples: int = 10_000
-    bless: Mapping[str, Limits] = field(default_factory=dict)
+
+class Settings(Section):
+    """What is measured, and what a model must reach to be blessed."""
+
+    labels: tuple[Budget, ...] = Field(
+        default=(10, 100, 1000, "all"),
+        description="Label budgets of the probes, in rising order.",
+    )
+    seeds: Annotated[int, Field(ge=2, le=100)] = Field(default=5, description="Random draws behind each interval.")
+    examples: Annotated[int, Field(ge=100)] = Field(
+        default=10_000, description="The most examples of a split the probes and baselines look at."
+    )
+    bless: dict[str, Bound] = Field(default={}, description="Bounds by metric, such as `probe/linear/100: {min: 0.8}`.")
 
     @property
     def budgets(self) -> tuple[Budget, ...]:
         """The label budgets, each once, in ascending order, `all` last."""
         return tuple(sorted(set(self.labels), key=lambda budget: math.inf if budget == "all" else budget))
-
-
-def read_settings(text: str) -> Settings:
-    """Returns the settings in the JSON text of a configuration's `evaluation` section."""
-    return TypeAdapter(Settings).validate_json(text)

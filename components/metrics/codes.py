@@ -2,7 +2,7 @@
 
 import numpy as np
 
-ACTIVE = 0.01
+from models.collapse import ACTIVE
 
 
 class Spread:

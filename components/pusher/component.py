@@ -9,8 +9,8 @@ from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArti
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 
-from components.embedder.encoder import METADATA, SERVING, read_metadata
 from components.pusher.versions import prune, push, versions, writing
+from models.artifact import METADATA, SERVING, read_metadata
 
 
 @component

@@ -1,13 +1,16 @@
 """Numbered versions below a serving folder: whole or absent, never half there."""
 
+import errno
 import fcntl
 import logging
+import os
+import re
 import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from models.atomic import TEMPORARY, placed
 from models.errors import InputError
 
 _log = logging.getLogger("metaprior.pusher")
@@ -36,9 +39,9 @@ def writing(folder: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
     except OSError as error:
-        raise InputError(
-            f"serving.path: cannot write {folder}: {_words(error)}. Choose another folder or make this one writable."
-        ) from error
+        words = _words(error)
+        remedy = "free some space" if words == os.strerror(errno.ENOSPC) else "make this one writable"
+        raise InputError(f"serving.path: cannot write {folder}: {words}. Choose another folder or {remedy}.") from error
 
 
 def push(saved_model: Path, folder: Path) -> int:
@@ -57,14 +60,9 @@ def push(saved_model: Path, folder: Path) -> int:
     Raises:
         OSError: if the folder cannot be written; nothing is left of the copy.
     """
-    partial = folder / f".partial-{uuid.uuid4().hex}"
     version = (versions(folder) or [0])[-1] + 1
-    try:
-        shutil.copytree(saved_model, partial)
-        partial.rename(folder / str(version))
-    except OSError:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+    with placed(folder / str(version)) as temporary:
+        shutil.copytree(saved_model, temporary)
     return version
 
 
@@ -80,8 +78,8 @@ def prune(folder: Path, keep: int) -> list[int]:
     gone = versions(folder)[:-keep]
     try:
         for version in gone:
-            (folder / str(version)).rename(folder / f".partial-{uuid.uuid4().hex}")
-        for rest in folder.glob(".partial-*"):
+            (folder / str(version)).rename(folder / TEMPORARY.format(version))
+        for rest in folder.glob(TEMPORARY.format("*")):
             shutil.rmtree(rest)
     except OSError as error:
         _log.warning("%s: an old version could not be removed: %s", folder, error)
@@ -89,7 +87,7 @@ def prune(folder: Path, keep: int) -> list[int]:
 
 
 def _words(error: OSError) -> str:
-    """Returns what the system said; `copytree` packs it into a list of (source, target, words)."""
+    """Returns what the system said; `copytree` packs it into a list of (source, target, text of the error)."""
     if isinstance(error, shutil.Error):
-        return str(error.args[0][0][2])
+        return re.sub(r"^\[Errno \d+\] ([^:]+):.*", r"\1", str(error.args[0][0][2]), flags=re.DOTALL)
     return error.strerror or str(error)

@@ -3,17 +3,15 @@
 # TFX reads these annotations at run time; to a type checker they mean nothing.
 # pyright: reportArgumentType=false, reportInvalidTypeArguments=false
 
-import json
 from pathlib import Path
 
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 
-from components.embedder.encoder import SERVING, read_metadata
 from components.serving_check.check import check
 from components.serving_check.golden import read, requests
-from models.features.spec import FeatureSpec
+from models.artifact import GOLDEN, SERVING, read_metadata, read_spec
 
 BLESSED, REFUSED = "INFRA_BLESSED", "INFRA_NOT_BLESSED"
 
@@ -34,8 +32,8 @@ def ServingCheck(
     """
     del code
     saved_model = Path(model.uri, SERVING)
-    spec = FeatureSpec.from_json(json.dumps(read_metadata(saved_model)["spec"]))
-    golden = read(Path(model.uri, "golden.json"))
+    spec = read_spec(read_metadata(saved_model))
+    golden = read(Path(model.uri, GOLDEN))
     fault = check(saved_model, golden=golden, requests=requests(golden, spec))
     infra_blessing.set_int_custom_property("blessed", int(fault is None))
     infra_blessing.set_string_custom_property("reason", fault or "")

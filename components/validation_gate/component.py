@@ -19,7 +19,7 @@ def anomaly_lines(anomalies: anomalies_pb2.Anomalies, split: str) -> list[str]:
     if anomalies.HasField("dataset_anomaly_info"):
         lines.append(f"{split}: the data set: {anomalies.dataset_anomaly_info.description}")
     for column, info in sorted(anomalies.anomaly_info.items()):
-        lines.append(f"{split}: column {column}: {info.description}")
+        lines.append(f"{split}: column {column}: {' '.join(info.description.split())}")
     return lines
 
 
@@ -49,5 +49,6 @@ def ValidationGate(
     splits = artifact_utils.decode_split_names(anomalies.split_names)
     lines = read_anomalies(anomalies.uri, splits)
     if lines:
-        raise InputError("\n".join(["the data does not match its schema:", *lines]))
+        heading = "the data does not match its schema; correct the data, or give another schema (data.schema):"
+        raise InputError("\n".join([heading, *lines]))
     checked.value = ", ".join(splits)

@@ -29,7 +29,7 @@ SPLITS = ("train", "eval", "test")
 def _examples(pipeline: beam.Pipeline, exec_properties: dict[str, Any], split_pattern: str) -> beam.PCollection:
     del exec_properties
     query = json.loads(split_pattern)
-    return pipeline | "ReadProtos" >> ReadProtos(_source_of(query), total=query["count"])
+    return pipeline | "ReadProtos" >> ReadProtos(_source_of(query), total=query["count"], unique=True)
 
 
 class Executor(BaseExampleGenExecutor):
@@ -69,6 +69,7 @@ class Ingest(QueryBasedExampleGen):
 
     Attributes:
         description: what the source holds.
+        data: the configuration's `data` section with absolute paths: equal wherever the command was given.
         query: that line of JSON; equal queries and splits give equal examples.
 
     Raises:
@@ -80,11 +81,12 @@ class Ingest(QueryBasedExampleGen):
     def __init__(self, data: Data, *, seed: int = 0):
         source = open_source(data, seed=seed)
         self.description: Description = source.describe()
+        self.data = _absolute(data, source)
         splits = [
             example_gen_pb2.SplitConfig.Split(name=name, hash_buckets=getattr(data.splits, name)) for name in SPLITS
         ]
         split_config = example_gen_pb2.SplitConfig(splits=splits, partition_feature_name=self.description.spec.id)
-        self.query = _query(source)
+        self.query = _query(source, self.data)
         query = example_gen_pb2.Input.Split(name="all", pattern=self.query)
         super().__init__(
             input_config=example_gen_pb2.Input(splits=[query]),
@@ -92,10 +94,16 @@ class Ingest(QueryBasedExampleGen):
         )
 
 
-def _query(source: Source) -> str:
-    data = source.data
+def _absolute(data: Data, source: Source) -> Data:
+    changes: dict[str, Any] = {}
     if source.kind not in BUILT_IN.values():
-        data = data.model_copy(update={"source": str(Path(data.source).expanduser().resolve())})
+        changes["source"] = str(Path(data.source).expanduser().resolve())
+    if data.schema_path is not None:
+        changes["schema_path"] = data.schema_path.resolve()
+    return data.model_copy(update=changes)
+
+
+def _query(source: Source, data: Data) -> str:
     parts = {
         "data": json.loads(data.model_dump_json(exclude={"schema_path", "splits"})),
         "kind": source.kind,

@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from models.errors import InputError
 from models.features.spec import IMAGE, VECTOR, FeatureSpec
 from pipeline.ingestion.arrays import EXAMPLES, ArraySource, Block, class_texts, row_spec, to_rows
-from pipeline.ingestion.source import Classes, Description, Role, Shard, file_fingerprint, log, suggestion
+from pipeline.ingestion.source import Classes, Description, Ids, Role, Shard, file_fingerprint, log, suggestion
 
 BLOCK_BYTES = 1 << 22
+WHOLE_BYTES = 1 << 28
 ROLE_ROWS = 65_536
 USUAL = ("x_train", "x", "images")
 """Names an array of examples usually has, the likeliest first."""
@@ -48,22 +50,30 @@ class Member:
     def blocks(self, rows: int) -> Iterator[np.ndarray]:
         """Yields the array in blocks of `rows` rows, holding one block at a time.
 
-        An array in Fortran order cannot be read by rows; that one is loaded whole.
+        An array in Fortran order has its first row spread over the whole file; a small one is loaded whole.
 
         Raises:
-            InputError: if the file is damaged.
+            InputError: if the file is damaged, or the array is a large one in Fortran order.
         """
-        if self.fortran:
-            with np.load(self.path, allow_pickle=False) as arrays:
-                whole = arrays[self.name]
-            yield from (whole[i : i + rows] for i in range(0, len(whole), rows))
-            return
         with zipfile.ZipFile(self.path) as archive, archive.open(f"{self.name}.npy") as stream:
             _read_header(stream)
+            if self.fortran:
+                yield from self._slices(stream, rows)
+                return
             for start in range(0, self.shape[0], rows):
                 yield self._block(stream, min(rows, self.shape[0] - start))
 
-    def _block(self, stream, rows: int) -> np.ndarray:
+    def _slices(self, stream, rows: int) -> Iterator[np.ndarray]:
+        size = self.shape[0] * self._row_bytes
+        if size > WHOLE_BYTES:
+            raise InputError(
+                f"{self.what} is in Fortran order, so it cannot be read row by row, and has {size / 2**20:,.0f} MiB, "
+                f"more than the {WHOLE_BYTES >> 20} MiB that are read at once. Save numpy.ascontiguousarray of it."
+            )
+        whole = self._block(stream, self.shape[0], order="F")
+        yield from (whole[start : start + rows] for start in range(0, len(whole), rows))
+
+    def _block(self, stream, rows: int, *, order: Literal["C", "F"] = "C") -> np.ndarray:
         size = rows * self._row_bytes
         try:
             content = stream.read(size)
@@ -71,7 +81,7 @@ class Member:
             raise InputError(f"{self.what} is damaged ({error}). Save the file again.") from error
         if len(content) < size:
             raise InputError(f"{self.what} ends early. Save the file again.")
-        return np.frombuffer(content, self.dtype).reshape(rows, *self.shape[1:])
+        return np.frombuffer(content, self.dtype).reshape(rows, *self.shape[1:], order=order)
 
 
 def _read_header(stream) -> tuple[tuple[int, ...], bool, np.dtype]:
@@ -128,6 +138,12 @@ class Npz(ArraySource):
             roles = ((role.key, self._role(arrays, role, part, rows)) for role in self.roles())
             found[part] = {EXAMPLES: rows} | {key: member for key, member in roles if member}
         return found
+
+    @property
+    def ids(self) -> Ids | None:
+        """The array of ids, if there is one."""
+        named = [part[self.spec.id] for part in self.parts.values() if self.spec.id in part]
+        return Ids(named[0].what, 0, "leave data.id out" if self.data.id else "rename it") if named else None
 
     def _shards(self) -> list[Shard]:
         """Returns one shard a part: a compressed array can only be read from its start."""

@@ -74,6 +74,21 @@ class Role:
     required: bool
 
 
+@dataclass(frozen=True)
+class Ids:
+    """What names the examples, where the input does so; it may name two of them alike.
+
+    Args:
+        what: what messages call it, such as "t.csv: column 'key'".
+        first: the number of the first row in messages.
+        otherwise: what to do where it cannot be made unique.
+    """
+
+    what: str
+    first: int
+    otherwise: str
+
+
 class Source(abc.ABC):
     """One input of the pipeline.
 
@@ -106,6 +121,11 @@ class Source(abc.ABC):
     def spec(self) -> FeatureSpec:
         """Kind, shape and roles of the examples."""
         return self.describe().spec
+
+    @property
+    def ids(self) -> Ids | None:
+        """What of the input names the examples; None where the source names them itself, each differently."""
+        return None
 
     def describe(self) -> Description:
         """Returns what the source holds.
@@ -163,8 +183,6 @@ class Source(abc.ABC):
         Raises:
             InputError: if another label, a sensitive attribute, factors or an id are configured.
         """
-        if self.expected is not None:
-            return
         has = f"only the label {label!r}" if label else "no label"
         for role in ("label", "sensitive", "factors", "id"):
             name = getattr(self.data, role)
@@ -182,10 +200,10 @@ class Source(abc.ABC):
             name = getattr(data, role)
             key = getattr(expected, role) if expected else name or ("id" if role == "id" else None)
             if key:
-                roles.append(Role(role, key, name or key, bool(name) and expected is None))
+                roles.append(Role(role, key, name or key, bool(name)))
         keys = expected.factors if expected else data.factors
         for key, name in zip(keys, data.factors or keys, strict=False):
-            roles.append(Role("factors", key, name, expected is None))
+            roles.append(Role("factors", key, name, bool(data.factors)))
         return roles
 
 

@@ -128,8 +128,7 @@ class Sprites(Source):
     seeded = True
 
     def _inspect(self) -> Description:
-        if self.expected is None:
-            self._check_roles()
+        self._check_roles()
         count = self.data.sprites.count or COUNT
         if count > COUNT:
             raise InputError(f"data.sprites.count: there are only {COUNT:,} sprites. Received: {count:,}.")

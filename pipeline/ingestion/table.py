@@ -13,6 +13,7 @@ from pipeline.ingestion import cells, table_files
 from pipeline.ingestion.columns import Profile, infer_columns
 from pipeline.ingestion.source import (
     Description,
+    Ids,
     Record,
     Role,
     Shard,
@@ -62,8 +63,7 @@ class Table(Source):
     @cached_property
     def columns_of(self) -> dict[str, Role]:
         """The roles that columns of this table play, by feature key."""
-        if self.expected is None:
-            self._check_configured()
+        self._check_configured()
         columns = self.data.columns
         other = {*columns.numeric, *columns.categorical, *columns.ignore}
         roles = (role for role in self.roles() if role.required or role.name not in other)
@@ -144,6 +144,15 @@ class Table(Source):
 
     def _column(self, batch: pa.RecordBatch, name: str) -> pa.Array:
         return cells.clean(batch.column(name), missing=self.data.missing, what=self._what(name))
+
+    @property
+    def ids(self) -> Ids | None:
+        """The column of ids, if there is one."""
+        role = self.columns_of.get(self.spec.id)
+        if role is None:
+            return None
+        otherwise = "leave data.id out" if self.data.id else f"add {role.name!r} to data.columns.ignore"
+        return Ids(self._what(role.name), 1, otherwise)
 
     def _shards(self) -> list[Shard]:
         """Returns one shard a CSV file, and one a row group of a Parquet file."""
