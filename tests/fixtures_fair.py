@@ -90,3 +90,46 @@ def readable(model: Autoencoder, role: str, train: World, test: World, reader=li
     """How well a reader trained on codes of `train` tells a role from the codes of `test`: accuracy."""
     fitted = reader().fit(codes(model, train), train.batch[role])
     return float(fitted.score(codes(model, test), test.batch[role]))
+
+
+@functools.cache
+def noisy_digits_train() -> World:
+    """Digits but the first 500, each beside 64 pixels of uniform noise: 128 entries."""
+    return _beside_noise(digits_train(), seed=11)
+
+
+@functools.cache
+def noisy_digits_test() -> World:
+    """The first 500 digits, each beside 64 pixels of uniform noise."""
+    return _beside_noise(digits_test(), seed=12)
+
+
+def _beside_noise(world: World, seed: int) -> World:
+    pixels = world.batch["x"].reshape(-1, 64)
+    noise = np.random.default_rng(seed).random(pixels.shape, np.float32)
+    spec = dataclasses.replace(world.spec, kind="vector", shape=(128,), dtype="float32")
+    return World(spec, world.batch | {"x": np.concatenate([pixels, noise], axis=1)})
+
+
+SHAPES, SCALES, PLACES = 3, (2.4, 3.4, 4.4), 8
+
+
+@functools.cache
+def sprites() -> World:
+    """All 576 images of 16x16 pixels with one sprite: column (8) x row (8) x scale (3) x shape (3)."""
+    sizes = (PLACES, PLACES, len(SCALES), SHAPES)
+    factors = np.stack(np.meshgrid(*map(np.arange, sizes), indexing="ij"), axis=-1).reshape(-1, 4)
+    x = np.stack([_sprite(*values) for values in factors])[..., None]
+    nothing = np.zeros(len(x), np.int64)
+    return Roles(nothing, nothing, factors).world(x, kind="image", shape=(16, 16, 1), dtype="uint8")
+
+
+def _sprite(column: int, row: int, scale: int, shape: int) -> np.ndarray:
+    """One binary image, from four times the resolution."""
+    grid = (np.arange(64) + 0.5) / 4
+    right, down = (grid[None, :] - 4.5 - column) / SCALES[scale], (grid[:, None] - 4.5 - row) / SCALES[scale]
+    square = np.maximum(abs(right), abs(down)) <= 0.85
+    ellipse = right**2 + (2 * down) ** 2 <= 1
+    heart = (right**2 + down**2 - 0.6) ** 3 + right**2 * down**3 <= 0  # points down, as rows do
+    inside = (square, ellipse, heart)[shape]
+    return (inside.reshape(16, 4, 16, 4).mean(axis=(1, 3)) > 0.5).astype(np.float32)

@@ -145,16 +145,16 @@ def test_mmd_to_the_prior_is_the_closed_form_on_average():
     assert exact == pytest.approx(0.03908, abs=5e-6)
     term, rng = terms.MMD(RBF((1.5,))), np.random.default_rng(7)
 
-    blank = trace_of(np.zeros((800, 3)), 1.0)
+    blank = trace_of(np.zeros((200, 3)), 1.0)
 
     @tf.function
     def estimate(z: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         context = dataclasses.replace(blank.context, seed=seed)
         return term.estimate(dataclasses.replace(blank, z=z, context=context))
 
-    draws = mean + np.sqrt(variance) * rng.normal(size=(60, 800, 3))
+    draws = mean + np.sqrt(variance) * rng.normal(size=(200, 200, 3))
     estimates = [estimate(tf.constant(z), tf.constant([3, index])) for index, z in enumerate(draws)]
-    # catches: the root; a scale
+    # catches: the root, a scale, a part missing; the biased estimate, 0.006 more
     assert np.mean(estimates) == pytest.approx(exact, abs=0.002)
 
 

@@ -11,12 +11,15 @@ Reference:
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import layers
 
 UNITS = 256
 SMALLEST = 16
+STRIDED: dict[str, Any] = {"strides": 2, "padding": "same"}
+RECTIFIED: dict[str, Any] = {"activation": "relu", "kernel_initializer": "he_normal"}  # see `dense`
 
 
 def stages(image_shape: Sequence[int]) -> list[int]:
@@ -29,10 +32,10 @@ def encoder(image_shape: Sequence[int]) -> keras.Sequential:
     """Returns a network from images [batch, height, width, channels] to features [batch, 256]."""
     filters = stages(image_shape)
     convolutions = [
-        layers.Conv2D(n, 4 if n == 32 else 2, strides=2, padding="same", activation="relu", name=f"convolution_{i}")
+        layers.Conv2D(n, 4 if n == 32 else 2, name=f"convolution_{i}", **STRIDED, **RECTIFIED)
         for i, n in enumerate(filters, 1)
     ]
-    top = [layers.Flatten(name="flat"), layers.Dense(UNITS, activation="relu", name="dense")]
+    top = [layers.Flatten(name="flat"), layers.Dense(UNITS, name="dense", **RECTIFIED)]
     return keras.Sequential([*convolutions, *top], name="convolutional_encoder")
 
 
@@ -43,15 +46,15 @@ def decoder(image_shape: Sequence[int]) -> keras.Sequential:
     factor = 2 ** len(filters)
     grid = (math.ceil(height / factor), math.ceil(width / factor), filters[-1])
     bottom = [
-        layers.Dense(UNITS, activation="relu", name="dense"),
-        layers.Dense(math.prod(grid), activation="relu", name="spread"),
+        layers.Dense(UNITS, name="dense", **RECTIFIED),
+        layers.Dense(math.prod(grid), name="spread", **RECTIFIED),
         layers.Reshape(grid, name="grid"),
     ]
     convolutions = [
-        layers.Conv2DTranspose(n, 4, strides=2, padding="same", activation="relu", name=f"convolution_{i}")
+        layers.Conv2DTranspose(n, 4, name=f"convolution_{i}", **STRIDED, **RECTIFIED)
         for i, n in enumerate(reversed(filters[:-1]), 1)
     ]
-    output = layers.Conv2DTranspose(channels, 4, strides=2, padding="same", name="output")
+    output = layers.Conv2DTranspose(channels, 4, name="output", **STRIDED)
     crop = _crop(grid[0] * factor - height, grid[1] * factor - width)
     return keras.Sequential([*bottom, *convolutions, output, crop], name="convolutional_decoder")
 

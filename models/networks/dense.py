@@ -24,7 +24,7 @@ def encoder(event_shape: Sequence[int], hidden: Sequence[int] | None = None) -> 
         hidden: units of each layer; by default `widths(event_shape)`.
     """
     units = widths(event_shape) if hidden is None else hidden
-    dense = [layers.Dense(n, activation="relu", name=f"hidden_{i}") for i, n in enumerate(units, 1)]
+    dense = [_hidden(n, name=f"hidden_{i}") for i, n in enumerate(units, 1)]
     return keras.Sequential([layers.Flatten(name="flat"), *dense], name="dense_encoder")
 
 
@@ -36,10 +36,19 @@ def decoder(output_shape: Sequence[int], hidden: Sequence[int] | None = None) ->
         hidden: units of each hidden layer; by default `widths(output_shape)`.
     """
     units = widths(output_shape) if hidden is None else hidden
-    dense = [layers.Dense(n, activation="relu", name=f"hidden_{i}") for i, n in enumerate(units, 1)]
+    dense = [_hidden(n, name=f"hidden_{i}") for i, n in enumerate(units, 1)]
     output = layers.Dense(math.prod(output_shape), name="output")
     shape = layers.Reshape(tuple(output_shape), name="event")
     return keras.Sequential([*dense, output, shape], name="dense_decoder")
+
+
+def _hidden(units: int, name: str) -> layers.Dense:
+    """A ReLU layer whose initial weights keep the variance of its input (He).
+
+    With Keras's default the codes of different examples start out so close together that a model which is
+    told its rate meets it by moving all of them at once, without telling the examples apart.
+    """
+    return layers.Dense(units, activation="relu", kernel_initializer="he_normal", name=name)
 
 
 def critic(outputs: int, hidden: Sequence[int], *, slope: float = 0.2, dropout: float = 0.0) -> keras.Sequential:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     formula=r"D + (1 - \alpha) \, R + (\alpha + \lambda - 1) \, \mathrm{MMD}^2(q(z), p(z))",
     aliases=("infovae", "mmd_vae", "mmdvae"),
 )
-def info_vae(plan: "Plan", *, alpha: AtMostOne = 1.0, lam: Positive = 1000.0) -> "Autoencoder":
+def info_vae(plan: "Plan", *, alpha: AtMostOne = 1.0, lam: Positive = 100.0) -> "Autoencoder":
     """InfoVAE: the codes of all data together match the prior; each one may say as much as it likes.
 
     Objective:
@@ -32,8 +32,9 @@ def info_vae(plan: "Plan", *, alpha: AtMostOne = 1.0, lam: Positive = 1000.0) ->
         decoder does not empty the code. alpha = 1 is the MMD-VAE, alpha = 0 with lam = 1 the `vae`.
 
     Limits:
-        MMD^2 is below 2 where the distortion is tens of nats, so lam has to be in the hundreds to count.
-        Batches of fewer than about 100 make it noisy. At alpha = 1 nothing keeps the posterior's variance
+        MMD^2 is below 2 where the distortion is tens of nats, so lam has to be about a hundred to count. The
+        estimate's noise grows with it: with small batches a lam of 1000, the paper's, can drown the
+        distortion's gradient and empty the code. At alpha = 1 nothing keeps the posterior's variance
         from shrinking, so the rate is no measure of the code any more.
 
     Args:

@@ -54,7 +54,7 @@ ANNEALED_VAE = Choice(
 INFO_VAE = Choice(
     recipe="info_vae",
     why="keeps the codes informative and matches all of them together to the prior.",
-    parameters={"alpha": 1.0, "lam": 1000.0},
+    parameters={"alpha": 1.0, "lam": 100.0},
     settings={"training.batch": _at_least(128)},
 )
 VAE = Choice(
