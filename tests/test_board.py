@@ -48,10 +48,11 @@ def training(digits, folder, *, beta, epochs, latent=4, **section):
     return Training(task, digits.examples("train"), digits.examples("eval"), folder=folder / f"run {epochs}")
 
 
-def collapse(rate, epoch, advice):
-    return (
-        f"training: posterior collapse: 0 of 4 units carry information (rate {rate} nats after epoch {epoch}). {advice}"
-    )
+def collapse(run, *, epoch, advice):
+    """The warning of a training after an epoch, with the rate that its history has for it."""
+    rate = run.state.history[epoch - 1]["eval"]["rate"]
+    units = "0 of 4 units carry information"
+    return f"training: posterior collapse: {units} (rate {rate:.2f} nats after epoch {epoch}). {advice}"
 
 
 def remedy(first):
@@ -90,8 +91,9 @@ def test_many_dimensions_are_a_histogram(digits, tmp_path):
 
 
 def test_a_collapsed_training_warns_once_and_resumed_not_again(digits, tmp_path, told):
-    first = training(digits, tmp_path, beta=1000.0, epochs=5).run()
-    text = collapse("0.00", 5, "Train longer (training.epochs, now 5), " + remedy("lower"))
+    run = training(digits, tmp_path, beta=1000.0, epochs=5)
+    first = run.run()
+    text = collapse(run, epoch=5, advice="Train longer (training.epochs, now 5), " + remedy("lower"))
     assert told() == ([text], [text])  # catches: another epoch, a warning in every epoch, one of the two channels
     assert first["warnings"] == [text]
     again = training(digits, tmp_path, beta=1000.0, epochs=7).run()
@@ -102,8 +104,9 @@ def test_a_collapsed_training_warns_once_and_resumed_not_again(digits, tmp_path,
 
 def test_a_long_training_warns_before_its_end(digits, tmp_path, told, monkeypatch):
     monkeypatch.setattr(watch, "STEPS", 96)
-    training(digits, tmp_path, beta=1000.0, epochs=8, patience=8).run()
-    text = collapse("0.00", 6, remedy("Lower"))  # 96 steps are six epochs
+    run = training(digits, tmp_path, beta=1000.0, epochs=8, patience=8)
+    run.run()
+    text = collapse(run, epoch=6, advice=remedy("Lower"))  # 96 steps are six epochs
     assert told() == ([text], [text])  # catches: no regard for steps; advice to train longer
 
 

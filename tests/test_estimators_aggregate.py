@@ -100,7 +100,7 @@ def test_weights_of_a_batch_of_unknown_size_are_those_of_the_known_one(kind, bat
     dynamic = tf.function(
         lambda size: estimators.log_weights(size, 20, kind), input_signature=[tf.TensorSpec([], tf.int32)]
     )
-    # catches: a size taken from the static shape; log 0 at a batch of one
+    # catches: a size that is known only when the batch is
     np.testing.assert_array_equal(dynamic(batch), estimators.log_weights(batch, 20, kind))
     assert np.isfinite(dynamic(batch)).all()
 
@@ -150,13 +150,13 @@ def ratios(kind: str, examples: int = 64, batch: int = 8, count: int = 4000) -> 
 
 @pytest.mark.parametrize("kind", STRATIFIED)
 def test_stratified_estimates_of_the_density_are_unbiased(kind):
-    # catches: own weight down the columns (4.2 instead of 1); weights exchanged
+    # catches: own weight down a column (1.9 instead of 1)
     assert 0.97 < ratios(kind).mean() < 1.03
 
 
 def test_uniform_weights_vary_less_than_a_chosen_neighbor():
     # catches: the two stratified kinds exchanged
-    assert ratios("uniform_stratified").var() < ratios("stratified").var()
+    assert ratios("uniform_stratified", examples=10).var() < 0.9 * ratios("stratified", examples=10).var()
 
 
 def test_plain_weights_are_too_low_by_the_factor_their_rows_sum_to():

@@ -6,6 +6,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from models import estimators
+from models.estimators.aggregate import Weighting
 
 GROUPS = [[0, 2], [1]]
 EVALUATION = {"exact_decomposition", "median_distance"}  # nobody differentiates these
@@ -20,7 +21,7 @@ def pairwise(z):
     return estimators.pairwise_log_density(posterior_of(z), z)
 
 
-def weights(z, kind="uniform_stratified"):
+def weights(z, kind: Weighting = "uniform_stratified"):
     return estimators.log_weights(tf.shape(z)[0], 100, kind, dtype=z.dtype)
 
 
@@ -70,7 +71,7 @@ FUNCTIONS = {
     "log_aggregate": lambda z: estimators.log_aggregate(pairwise(z), weights(z)),
     "log_groups": lambda z: estimators.log_groups(pairwise(z), weights(z, "stratified"), GROUPS),
     "log_marginals": lambda z: estimators.log_marginals(pairwise(z), weights(z)),
-    "log_weights": lambda z: z[:, :1] * weights(z, "stratified"),
+    "log_weights": lambda z: z[:, :1] * tf.stack([weights(z), weights(z, "stratified"), weights(z, "weighted")]),
     "median_distance": estimators.median_distance,
     "mmd": lambda z: estimators.mmd(rbf(z, z), rbf(tf.sin(z), tf.sin(z)), rbf(z, tf.sin(z))),
     "mmd_between_groups": between_groups,

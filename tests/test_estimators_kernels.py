@@ -54,9 +54,17 @@ def test_kernels_of_coincident_points_are_one_with_a_finite_gradient(kernel):
         tape.watch(points)
         gram = kernel(points, points, [0.1, 1.0])
         total = tf.reduce_sum(tf.sqrt(1.1 - gram))
-    # catches: a root of the distance; a distance below zero, whose kernel is above one
+    # catches: the distance or its root for its square, whose slope at zero is infinite
     np.testing.assert_array_equal(gram, np.ones((4, 4)))
     np.testing.assert_allclose(tape.gradient(total, points), np.zeros((4, 2)), atol=1e-5)
+
+
+@pytest.mark.parametrize("kernel", [estimators.rbf, estimators.imq])
+def test_kernels_are_at_most_one(kernel):
+    points = np.random.default_rng(1).normal(size=(200, 8)).astype(np.float32)
+    gram = kernel(points, points, [0.01])
+    # catches: a squared distance that rounding leaves below zero
+    assert np.max(gram) <= 1.0
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 8])

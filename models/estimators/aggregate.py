@@ -82,7 +82,7 @@ def log_weights(
     log_total = tf.math.log(total)
     if kind == "weighted":
         return tf.cast(tf.fill([batch, batch], -log_total - tf.math.log(size)), dtype)
-    others = tf.maximum(size - 1.0, 1.0)
+    others = size - 1.0
     own = tf.where(size > 1.0, -log_total, 0.0)
     own_mask = tf.eye(batch, dtype=tf.bool)
     if kind == "uniform_stratified":

@@ -57,12 +57,12 @@ def _fixed(factors: Sequence[int], extrinsic: Sequence[int], kind: int) -> list[
 
 
 def _keys(factors: tf.Tensor, fixed: Sequence[int]) -> tf.Tensor:
-    """One number per combination of the fixed factors, int64 [count]."""
+    """The number of each row's combination of the fixed factors, int64 [count]."""
     key = tf.zeros_like(factors[:, 0])
     for factor in fixed:
-        column = factors[:, factor]
-        low = tf.reduce_min(column)
-        key = key * (tf.reduce_max(column) - low + 1) + column - low
+        column = tf.unique(factors[:, factor], tf.int64).idx
+        # Numbered afresh with every factor: below the number of rows, where a product of ranges could overflow.
+        key = tf.unique(key * (tf.reduce_max(column) + 1) + column, tf.int64).idx
     return key
 
 
