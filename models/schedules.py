@@ -192,7 +192,7 @@ class Lagrangian(Part):
 
     def at(self, step: int) -> float:
         """Returns the present multiplier, whatever the step."""
-        return float(self(step))
+        return float(self.final)
 
     @property
     def final(self) -> tf.Tensor:

@@ -78,7 +78,7 @@ def codes(model: Autoencoder, world: World) -> np.ndarray:
 
 def linear_reader():
     """A logistic regression on standardized codes."""
-    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=500, solver="newton-cholesky"))
 
 
 def network_reader():

@@ -177,7 +177,8 @@ def test_events_are_json_lines(tmp_path):
     with path.open("w") as stream:
         events = Events(stream)
         events.tell("start", component="Trainer", time=1.5)
-        events.handle(logging.makeLogRecord({"msg": "epoch %d", "args": (3,), "fraction": 0.5}))
+        said = {"levelno": logging.INFO, "msg": "epoch %d", "args": (3,), "fraction": 0.5}
+        events.handle(logging.makeLogRecord(said))
     told = [json.loads(line) for line in path.read_text().splitlines()]
     assert told == [
         {"event": "start", "component": "Trainer", "time": 1.5},

@@ -96,7 +96,12 @@ def convolutional(case: dict) -> tuple[Encoder, Decoder]:
     latent, relu = case["latent"], nn.ReLU()
     down = [nn.Conv2d(1, 32, 4, 2, 1), nn.Conv2d(32, 32, 4, 2, 1), nn.Conv2d(32, 64, 2, 2), nn.Conv2d(64, 64, 2, 2)]
     up = [nn.ConvTranspose2d(before, after, 4, 2, 1) for before, after in ((64, 64), (64, 32), (32, 32))]
-    trunk = [*(layer for convolution in down for layer in (convolution, relu)), nn.Flatten(), nn.Linear(1024, 256), relu]
+    trunk = [
+        *(layer for convolution in down for layer in (convolution, relu)),
+        nn.Flatten(),
+        nn.Linear(1024, 256),
+        relu,
+    ]
     bottom = [*perceptron([latent, 256, 1024], relu), nn.Unflatten(1, (64, 4, 4))]
     top = [*(layer for convolution in up for layer in (convolution, relu)), nn.ConvTranspose2d(32, 1, 4, 2, 1)]
     return Encoder(nn.Sequential(*trunk), 256, latent), Decoder(nn.Sequential(*bottom, *top, nn.Sigmoid()))

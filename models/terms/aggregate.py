@@ -36,7 +36,7 @@ class AggregateTerm(Term):
     ):
         super().__init__(weight, **kwargs)
         self.examples = examples
-        self.weighting = weighting
+        self.weighting: Weighting = weighting
 
     def aggregate(self, trace: Trace) -> Aggregate:
         """Returns q(z) as the batch sees it."""
