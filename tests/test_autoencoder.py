@@ -227,7 +227,7 @@ def test_what_stands_beside_x_reaches_the_terms():
 def test_a_batch_that_lacks_what_a_term_needs_is_refused():
     model = a_model(NegativeLogLikelihood(), Leak())
     with pytest.raises(InputError) as error:
-        model.trace(WORLD.batch)
+        model.trace({"x": WORLD.batch["x"]})
     assert str(error.value) == "The model needs 'sensitive' in every batch: set data.sensitive."
 
 
