@@ -1,5 +1,6 @@
 """pythae as a peer: its environment, made at the first use, and the process that runs its models on command."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -7,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,14 @@ class Peer:
 
     Args:
         process: `pythae_process.py` with pipes for its input and output.
+
+    Raises:
+        Unavailable: if it does not start.
     """
 
     def __init__(self, process: subprocess.Popen):
         self._process: Any = process
+        self._ask({})
 
     def build(self, case: dict[str, Any]) -> dict[str, int]:
         """Makes a model and its trainer and returns the numbers of parameters of `model` and `critic`.
@@ -47,20 +51,21 @@ class Peer:
         return seconds["wall"], seconds["cpu"]
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
             raise Unavailable(f"pythae's process ended; the reason is at the end of {LOG}.")
         return json.loads(line)
 
 
-@contextmanager
+@contextlib.contextmanager
 def peer(threads: int) -> Iterator[Peer]:
     """Starts the process, in an environment that is made first where there is none.
 
     Raises:
-        Unavailable: if the environment cannot be made.
+        Unavailable: if the environment cannot be made or the process does not start.
     """
     python = environment()
     command = [str(python), "-I", str(PROCESS), str(threads)]

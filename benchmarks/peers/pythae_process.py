@@ -5,6 +5,7 @@ request in JSON, every line of standard output its answer:
 
     {"build": {...}}        the case's model and trainer are made; answers with the numbers of parameters
     {"run": "vae mlp"}      one epoch of its trainer; answers with wall-clock and CPU seconds
+    {}                      answers {}, once the libraries are there
 
 Models, losses and trainers are pythae's, as installed; given to them are networks of the sizes asked for.
 """
@@ -148,6 +149,8 @@ def answer(request: dict, trainers: dict[str, BaseTrainer], folder: str) -> dict
         model = trainer.model
         counts = {"model": parameters(model.encoder) + parameters(model.decoder)}
         return counts | {"critic": parameters(getattr(model, "discriminator", None))}
+    if "run" not in request:
+        return {}
     trainer = trainers[request["run"]]
     wall, cpu = time.perf_counter(), time.process_time()
     trainer.train_step(1)
