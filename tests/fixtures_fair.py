@@ -12,8 +12,8 @@ from worlds import Roles, World, digits
 
 from models.autoencoder import Autoencoder
 
-NOISE = 0.01
-"""Variance of the noise in the fair data: x is divided by its root, for the likelihood has variance 1."""
+NOISE = 0.1
+"""Standard deviation of the noise in the fair data."""
 
 
 @functools.cache
@@ -28,6 +28,18 @@ def fair_test() -> World:
     return _fair(2000, seed=1)
 
 
+@functools.cache
+def sharp() -> World:
+    """The fair data in units of their noise: what suits a likelihood of variance 1."""
+    return _scaled(fair(), 1 / NOISE)
+
+
+@functools.cache
+def sharp_test() -> World:
+    """The test data in units of their noise."""
+    return _scaled(fair_test(), 1 / NOISE)
+
+
 def _fair(count: int, seed: int) -> World:
     rng = np.random.default_rng(seed)
     sensitive = (rng.random(count) < 0.5).astype(np.int64)
@@ -38,20 +50,13 @@ def _fair(count: int, seed: int) -> World:
     causes[:, 1] += 1.5 * (label - 0.5)
     mixing = np.random.default_rng(7).normal(size=(4, 20)) / 2
     direction = np.random.default_rng(8).normal(size=20)
-    x = np.tanh(causes @ mixing) + 0.8 * np.outer(sensitive - 0.5, direction) + 0.1 * rng.normal(size=(count, 20))
+    x = np.tanh(causes @ mixing) + 0.8 * np.outer(sensitive - 0.5, direction) + NOISE * rng.normal(size=(count, 20))
     roles = Roles(label, sensitive, factors=np.stack([label, sensitive], axis=1))
-    return roles.world(x / NOISE**0.5, kind="vector", shape=(20,))
+    return roles.world(x, kind="vector", shape=(20,))
 
 
-def without_label(world: World) -> World:
-    """The world whose description has no label."""
-    return dataclasses.replace(world, spec=dataclasses.replace(world.spec, label=None, classes=()))
-
-
-@functools.cache
-def fair_unlabelled() -> World:
-    """The fair data without their label."""
-    return without_label(fair())
+def _scaled(world: World, factor: float) -> World:
+    return World(world.spec, world.batch | {"x": (world.batch["x"] * factor).astype(np.float32)})
 
 
 @functools.cache
@@ -109,27 +114,3 @@ def _beside_noise(world: World, seed: int) -> World:
     noise = np.random.default_rng(seed).random(pixels.shape, np.float32)
     spec = dataclasses.replace(world.spec, kind="vector", shape=(128,), dtype="float32")
     return World(spec, world.batch | {"x": np.concatenate([pixels, noise], axis=1)})
-
-
-SHAPES, SCALES, PLACES = 3, (2.4, 3.4, 4.4), 8
-
-
-@functools.cache
-def sprites() -> World:
-    """All 576 images of 16x16 pixels with one sprite: column (8) x row (8) x scale (3) x shape (3)."""
-    sizes = (PLACES, PLACES, len(SCALES), SHAPES)
-    factors = np.stack(np.meshgrid(*map(np.arange, sizes), indexing="ij"), axis=-1).reshape(-1, 4)
-    x = np.stack([_sprite(*values) for values in factors])[..., None]
-    nothing = np.zeros(len(x), np.int64)
-    return Roles(nothing, nothing, factors).world(x, kind="image", shape=(16, 16, 1), dtype="uint8")
-
-
-def _sprite(column: int, row: int, scale: int, shape: int) -> np.ndarray:
-    """One binary image, from four times the resolution."""
-    grid = (np.arange(64) + 0.5) / 4
-    right, down = (grid[None, :] - 4.5 - column) / SCALES[scale], (grid[:, None] - 4.5 - row) / SCALES[scale]
-    square = np.maximum(abs(right), abs(down)) <= 0.85
-    ellipse = right**2 + (2 * down) ** 2 <= 1
-    heart = (right**2 + down**2 - 0.6) ** 3 + right**2 * down**3 <= 0  # points down, as rows do
-    inside = (square, ellipse, heart)[shape]
-    return (inside.reshape(16, 4, 16, 4).mean(axis=(1, 3)) > 0.5).astype(np.float32)

@@ -17,13 +17,10 @@ from models.terms import Leakage
 # Keras reads its variables by a protocol that NumPy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-RAMP = 1000
-
 
 def trained(leakage):
-    """The model of a weight. x has been divided by .1, squared errors by .01: a weight of 1 is .01 on the data."""
-    updates, critic = 3000 if leakage else 2000, {"critic_units": 64, "critic_learning_rate": 1e-3}
-    return learned("fader", fair, latent=6, updates=updates, leakage=leakage, ramp=RAMP, **critic)
+    critic = {"critic_units": 64, "critic_learning_rate": 1e-3}
+    return learned("fader", fair, latent=6, updates=3000, leakage=leakage, ramp=1000, **critic)
 
 
 @functools.cache
@@ -38,31 +35,27 @@ def decoded(model, sensitive):
     return np.asarray(model.decode(codes(model, fair_test()), model.context(batch)).mean())
 
 
-def swapped(model):
-    """Share of the test data which, decoded with the other value of the attribute, the judge takes for the other."""
-    other = 1 - fair_test().batch["sensitive"]
-    return np.mean(judge().predict(decoded(model, other)) == other)
-
-
 def error(model):
-    """Mean squared error of the reconstructions, in units of the noise in the data."""
+    """Mean squared error of the reconstructions."""
     return np.mean((decoded(model, fair_test().batch["sensitive"]) - fair_test().batch["x"]) ** 2)
 
 
-def test_without_an_adversary_the_slider_does_nothing():
-    model = trained(0.0)
-    assert judge().score(fair_test().batch["x"], fair_test().batch["sensitive"]) >= 0.98
-    assert swapped(model) <= 0.05
-    assert readable(model, "sensitive", fair(), fair_test()) >= 0.98
-
-
+# Measured, three seeds: swapped 1.000; attribute .55 to .57, .55 to .62 by a network, where .59 is what the label
+# tells of it; label .89; error .0106 to .0114.
 def test_the_slider_swaps_the_attribute_and_the_code_has_lost_it():
-    model = trained(1.0)
-    assert swapped(model) >= 0.95
+    model, other = trained(0.01), 1 - fair_test().batch["sensitive"]
+    assert judge().score(fair_test().batch["x"], fair_test().batch["sensitive"]) >= 0.98
+    assert judge().score(decoded(model, other), other) >= 0.95
     assert readable(model, "sensitive", fair(), fair_test()) <= 0.70
     assert readable(model, "sensitive", fair(), fair_test(), network_reader) <= 0.70
     assert readable(model, "label", fair(), fair_test()) >= 0.87
-    assert error(model) <= 1.15 * error(trained(0.0))
+    assert error(model) <= 0.013  # the noise has .01
+
+
+@pytest.mark.slow
+def test_without_an_adversary_the_code_tells_the_attribute_and_reconstructs_no_better():
+    assert readable(trained(0.0), "sensitive", fair(), fair_test()) >= 0.98
+    assert error(trained(0.01)) <= 1.1 * error(trained(0.0))
 
 
 # Players.
@@ -171,15 +164,28 @@ def test_the_critic_learns_the_true_value_first_and_the_model_is_charged_for_the
     np.testing.assert_array_equal(again, charged)
 
 
+class Watching(keras.Layer):
+    """Passes its inputs on and keeps them."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def call(self, inputs):
+        self.seen.append(inputs)
+        return inputs
+
+
 def test_the_critic_learns_from_codes_without_their_history():
-    z, sensitive = tf.Variable(a_code()), np.arange(12) % 2
-    seen = []
-    term = a_term()
-    term.critic.learn = lambda loss: seen.append(loss())
+    watching, z = Watching(), tf.Variable(a_code())
+    term = Leakage(Critic(keras.Sequential([watching, keras.layers.Dense(2)]), keras.optimizers.Adam(0.1)), 2)
+    term.build((None, 4))
+    watching.seen.clear()
     with tf.GradientTape(persistent=True) as tape:
-        charged = tf.reduce_mean(term.estimate(Seen(tf.identity(z), sensitive, training=True)))
-        learned_from = seen[0] + 0.0
+        charged = tf.reduce_mean(term.estimate(Seen(tf.identity(z), np.arange(12) % 2, training=True)))
+        learned_from, charged_for = (tf.reduce_sum(codes) for codes in watching.seen)
     assert tape.gradient(learned_from, z) is None
+    assert tape.gradient(charged_for, z) is not None
     assert np.any(tape.gradient(charged, z) != 0)
 
 

@@ -166,7 +166,7 @@ def test_kl_between_diagonal_normals_is_the_closed_form():
 
 def test_kl_agrees_with_sampling_within_one_percent():
     trace = a_trace()
-    z = trace.posterior.sample(100_000, seed=(2, 3))
+    z = trace.posterior.sample(1_000_000, seed=(2, 3))
     sampled = tf.reduce_mean(trace.posterior.log_prob(z) - trace.prior.log_prob(z), axis=0)
     np.testing.assert_allclose(trace.rate, sampled, rtol=0.01)
 
