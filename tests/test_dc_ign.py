@@ -43,6 +43,7 @@ def a_trace(z: tf.Tensor, context: Context) -> Trace:
 
 @pytest.mark.parametrize("varying", CLAMPED)
 def test_the_reconstruction_has_no_gradient_for_inactive_units(varying):
+    keras.utils.set_random_seed(0)
     decoder = Clamped(Gaussian(dense.decoder((7,), hidden=(16,))), [1, 0])
     z, x = a_code(), RNG.normal(size=(BATCH, 7)).astype(np.float32)
     with tf.GradientTape() as tape:
@@ -100,9 +101,8 @@ def correlations(model) -> np.ndarray:
 PLACES = {"extrinsic": ("factor_0", "factor_1"), "clamp": 1.0}
 
 
-@pytest.mark.slow
 def test_each_factor_finds_its_unit():
-    found = correlations(learned_in_groups("dc_ign", updates=3000, **PLACES))
+    found = correlations(learned_in_groups("dc_ign", updates=2000, **PLACES))
     assert np.all(np.diag(found) >= 0.9)
     assert max(found[0, 1], found[1, 0]) <= 0.2
 
@@ -110,6 +110,6 @@ def test_each_factor_finds_its_unit():
 @pytest.mark.slow
 def test_its_units_stand_for_factors_and_those_of_a_vae_do_not():
     places = sprites().batch["factors"][:, :2]
-    ours = mig(codes(learned_in_groups("dc_ign", updates=3000, **PLACES)), places)
-    plain = [mig(codes(learned_in_groups("vae", updates=3000, grouped=False, seed=seed)), places) for seed in (1, 2, 3)]
+    ours = mig(codes(learned_in_groups("dc_ign", updates=2000, **PLACES)), places)
+    plain = [mig(codes(learned_in_groups("vae", updates=2000, grouped=False, seed=seed)), places) for seed in (1, 2, 3)]
     assert ours >= max(0.3, 2 * np.mean(plain))
