@@ -25,6 +25,9 @@ from pipeline.resolver import LatestOtherBlessed
 Channel = tfx.dsl.Channel
 artifacts = tfx.types.standard_artifacts
 
+# What every component that reads a trained model or writes beside it goes through.
+ARTIFACT = ("models.features", "models.artifact", "models.atomic", "components.section")
+
 
 def dotted(function) -> str:
     """Returns the dotted path TFX imports a function by."""
@@ -80,7 +83,7 @@ def create_pipeline(config: Config) -> tfx_pipeline.Pipeline:
         model=model,
         baseline_model=blessed.outputs["model"],
         limit=config.evaluation.examples,
-        code=code.version("components.embedder", "models.features"),
+        code=code.version("components.embedder", *ARTIFACT),
     )
     evaluator = RepresentationEvaluator(
         embeddings=embedder.outputs["embeddings"],
@@ -90,9 +93,9 @@ def create_pipeline(config: Config) -> tfx_pipeline.Pipeline:
         settings=config.evaluation.model_dump_json(),
         data=config.data.source,
         seed=config.seed,
-        code=code.version("components.evaluator", "components.metrics", "components.report"),
+        code=code.version("components.evaluator", "components.metrics", "components.report", *ARTIFACT),
     )
-    check = ServingCheck(model=model, code=code.version("components.serving_check", "models.features", "serving"))
+    check = ServingCheck(model=model, code=code.version("components.serving_check", "serving", *ARTIFACT))
     pusher = Pusher(
         model=model,
         blessing=evaluator.outputs["blessing"],

@@ -98,6 +98,21 @@ def test_the_code_version_follows_the_sources(tmp_path, monkeypatch):
     assert code.version("sample_package") != changed
 
 
+def test_the_code_version_of_a_module_follows_that_file_alone(tmp_path, monkeypatch):
+    package = tmp_path / "modular_package"
+    package.mkdir()
+    for name in ("__init__", "one", "two"):
+        (package / f"{name}.py").write_text("VALUE = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = code.version("modular_package.one")
+    (package / "two.py").write_text("VALUE = 2\n")
+    code.version.cache_clear()
+    assert code.version("modular_package.one") == before
+    (package / "one.py").write_text("VALUE = 2\n")
+    code.version.cache_clear()
+    assert code.version("modular_package.one") != before
+
+
 def trained_with(monkeypatch, folder: Path, *, data: str, **sets: str) -> dict:
     """What the Trainer is asked, and so is cached by, where the command is given in `folder`."""
     from pipeline.graph import create_pipeline

@@ -37,7 +37,8 @@ def permute_dimensions(z: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
     Args:
         z: codes, [batch, latent].
-        seed: int32 [2], stateless: the same seed gives the same permutations, with XLA or without.
+        seed: int32 [2], stateless: the same seed gives the same permutations in every process. A constant seed
+            gives the same ones with XLA, too; one that is a tensor may not.
 
     Returns:
         [batch, latent]; gradients flow to where the values came from.
