@@ -27,7 +27,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-os.environ["TF_USE_LEGACY_KERAS"] = "1"  # as `models` wants it; here TensorFlow comes first
+os.environ |= {"TF_USE_LEGACY_KERAS": "1", "TF_ENABLE_ONEDNN_OPTS": "1"}  # as in `models`; here TensorFlow comes first
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
