@@ -58,6 +58,7 @@ def record(model: keras.Model, task: Task) -> dict[str, Any]:
         "recipe": recipe,
         "parameters": dict(task.model["parameters"]),
         "objective": str(model),
+        "explains": model.decoder.target,
         "latent": latent,
         "spec": dataclasses.asdict(task.spec),
         "images": dict(task.images) if task.images is not None else None,
@@ -68,7 +69,9 @@ def record(model: keras.Model, task: Task) -> dict[str, Any]:
 
 def space(model: keras.Model, task: Task) -> str:
     """Returns the id of the model's embedding space: equal only for equal weights on equal features."""
-    digest = hashlib.sha256(task.spec.to_json().encode())
+    spec = dataclasses.asdict(task.spec)
+    del spec["targets"]  # they stand beside the features: to measure more does not make another space
+    digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode())
     for weight in model.weights:
         digest.update(weight.numpy().tobytes())
     return f"{task.model['recipe']}-{task.model['latent']}-{digest.hexdigest()[:12]}"

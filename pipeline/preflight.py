@@ -2,12 +2,13 @@
 
 from models import recipes
 from models.errors import InputError
+from models.features.beside import slice_columns
 from models.recipes import needs, units
 from models.recipes.choices import likelihood_for, network_for
 from pipeline import offers, rules, schema
 from pipeline.config import Config
 from pipeline.ingestion.kinds import open_source
-from pipeline.ingestion.source import Description, Source
+from pipeline.ingestion.source import Description, Source, suggestion
 
 
 def check(config: Config) -> Description:
@@ -19,7 +20,19 @@ def check(config: Config) -> Description:
     Raises:
         InputError: if the data cannot be used, or the configuration asks for what this data has not.
     """
-    source = look(config)
+    return fits(config, look(config))
+
+
+def fits(config: Config, source: Source) -> Description:
+    """Returns what the data is, where a configuration fits it.
+
+    Args:
+        config: the run's configuration.
+        source: its data, looked at.
+
+    Raises:
+        InputError: if the configuration asks for what this data has not.
+    """
     description = source.describe()
     _recipe(config, source)
     parameters = recipes.validate(config.model.recipe, config.model.parameters)
@@ -43,8 +56,19 @@ def look(config: Config) -> Source:
         raise InputError("\n".join(unsuited))
     if config.data.schema_path is not None:
         schema.read(config.data.schema_path)
-    source.describe()
+    _slices(config, source.describe())
     return source
+
+
+def _slices(config: Config, description: Description) -> None:
+    known = slice_columns(description.spec)
+    for name in config.evaluation.slices:
+        if name not in known:
+            hint = suggestion(name, known) if known else "Leave it out."
+            raise InputError(
+                f"evaluation.slices: {description.name} has no column {name!r} of one value an example among its "
+                f"inputs, label, sensitive attribute, factors and targets. {hint}"
+            )
 
 
 def in_words(description: Description) -> str:
@@ -58,7 +82,8 @@ def in_words(description: Description) -> str:
         "table": f"rows of {size} columns",
     }
     label = f", labeled by {spec.label}" if spec.label else ", without a label"
-    return f"{description.name}: {count}{what[spec.kind]}{label}"
+    targets = "".join(f", {target.name} to predict ({target.kind})" for target in spec.targets)
+    return f"{description.name}: {count}{what[spec.kind]}{label}{targets}"
 
 
 def _recipe(config: Config, source: Source) -> None:

@@ -13,7 +13,7 @@ from components.embedder.component import _comparable, _Model
 from components.pusher.component import Pusher
 from components.serving_check.check import _fault
 from components.serving_check.golden import Golden
-from components.validation_gate.component import ValidationGate
+from components.validation_gate.component import ValidationGate, anomaly_lines
 from models.errors import InputError
 from models.features.spec import Column, FeatureSpec
 
@@ -120,6 +120,19 @@ def test_anomalies_stop_the_run_with_a_line_each(tmp_path):
     )
 
 
+def test_a_split_may_have_no_value_of_a_target():
+    found = anomalies_pb2.Anomalies()
+    for column in ("target", "age"):
+        info = found.anomaly_info[column]
+        info.description = "Column is completely missing"
+        info.path.step.append(column)
+        info.reason.add(type=anomalies_pb2.AnomalyInfo.SCHEMA_MISSING_COLUMN)
+    assert anomaly_lines(found, "eval", ["target"]) == ["eval: column age: Column is completely missing"]
+    assert len(anomaly_lines(found, "eval")) == 2
+    found.anomaly_info["target"].reason.add(type=anomalies_pb2.AnomalyInfo.UNEXPECTED_DATA_TYPE)
+    assert len(anomaly_lines(found, "eval", ["target"])) == 2
+
+
 ANSWERS = {"embedding": np.array([[1.0, 2.0]]), "stddev": np.array([[0.5, 0.5]]), "rate": np.array([3.0])}
 ALL = ("embedding", "stddev", "rate")
 
@@ -160,5 +173,5 @@ def test_labeled_examples_are_sampled_before_unlabeled_ones():
         (n for n in range(100) if n % 10), key=lambda number: hashlib.sha256(str(number).encode()).hexdigest()
     )
     with beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
-        kept = pipeline | beam.Create([example(n) for n in range(100)]) | Sample(15, key="id", label="y")
+        kept = pipeline | beam.Create([example(n) for n in range(100)]) | Sample(15, key="id", known=["y"])
         assert_that(kept, equal_to([example(n) for n in labeled + others[:5]]))

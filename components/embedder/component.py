@@ -1,7 +1,10 @@
 """The Embedder: a trained encoder over every split, beside the baselines and the last blessed encoder."""
 
+import dataclasses
 import functools
+import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,14 +43,15 @@ class _Model:
         spec = read_spec(self.record)
         return spec.kind, spec.shape, spec.dtype, [(c.name, c.kind) for c in spec.columns]
 
-    def embed(self, prefix: str) -> WriteTable:
-        load = functools.partial(Encoder, str(Path(self.uri, SERVING)), score=True)
-        schema = Encoder.schema_of(self.record, score=True)
+    def embed(self, prefix: str, slices: Sequence[str]) -> WriteTable:
+        load = functools.partial(Encoder, str(Path(self.uri, SERVING)), score=True, record=self.record, slices=slices)
+        schema = Encoder.schema_of(self.record, score=True, slices=slices)
         return WriteTable(load, schema=schema, prefix=prefix, handle=self.encoder)
 
-    def compare(self, prefix: str) -> WriteTable:
-        load = functools.partial(Baselines, self.uri)
-        return WriteTable(load, schema=Baselines.schema_of(self.record), prefix=prefix, handle=self.baselines)
+    def compare(self, prefix: str, slices: Sequence[str]) -> WriteTable:
+        load = functools.partial(Baselines, self.uri, slices=slices)
+        schema = Baselines.schema_of(self.record, slices=slices)
+        return WriteTable(load, schema=schema, prefix=prefix, handle=self.baselines)
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -62,7 +66,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         Args:
             input_dict: `examples`, `model`, and optionally `baseline_model`.
             output_dict: `embeddings` and `baseline_embeddings`.
-            exec_properties: `examples_limit`, the most examples of a split in the baselines' table.
+            exec_properties: `examples_limit`, the most examples of a split in the baselines' table for each
+                column that probes may predict, and `slices`, a JSON list of input columns to write, too.
         """
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         model = _Model.at(artifact_utils.get_single_uri(input_dict["model"]))
@@ -71,16 +76,18 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         compared = artifact_utils.get_single_instance(output_dict["baseline_embeddings"])
         splits = artifact_utils.decode_split_names(examples.split_names)
         spec = read_spec(model.record)
-        sample = Sample(exec_properties["examples_limit"], key=spec.id, label=spec.label)
+        known = (spec.label, spec.sensitive, *(target.name for target in spec.targets))
+        sample = Sample(exec_properties["examples_limit"], key=spec.id, known=[name for name in known if name])
+        slices = tuple(json.loads(exec_properties["slices"]))
         with self._make_beam_pipeline() as pipeline:
             for split in splits:
                 files = io_utils.all_files_pattern(artifact_utils.get_split_uri([examples], split))
                 records = pipeline | f"Read[{split}]" >> beam.io.ReadFromTFRecord(files)
-                _ = records | f"Embed[{split}]" >> model.embed(_prefix(output, split, "embeddings"))
-                baselines = model.compare(_prefix(output, split, "baselines"))
+                _ = records | f"Embed[{split}]" >> model.embed(_prefix(output, split, "embeddings"), slices)
+                baselines = model.compare(_prefix(output, split, "baselines"), slices)
                 _ = records | f"Sample[{split}]" >> sample | f"Baselines[{split}]" >> baselines
                 for last in blessed:
-                    _ = records | f"Compare[{split}]" >> last.embed(_prefix(compared, split, "embeddings"))
+                    _ = records | f"Compare[{split}]" >> last.embed(_prefix(compared, split, "embeddings"), slices)
         _describe(output, splits, model)
         compared.split_names = artifact_utils.encode_split_names([])
         for last in blessed:
@@ -92,7 +99,12 @@ def _comparable(model: _Model, uris: list[str]) -> list[_Model]:
     for last in blessed:
         if last.inputs != model.inputs:
             _log.warning("the last blessed model takes other inputs and is not compared: %s", last.uri)
-    return [last for last in blessed if last.inputs == model.inputs]
+    # The examples are the new model's: its spec says under which keys they hold ids, labels and targets.
+    return [
+        dataclasses.replace(last, record=last.record | {"spec": model.record["spec"]})
+        for last in blessed
+        if last.inputs == model.inputs
+    ]
 
 
 def _prefix(artifact: types.Artifact, split: str, name: str) -> str:
@@ -110,6 +122,7 @@ class EmbedderSpec(types.ComponentSpec):
 
     PARAMETERS = {
         "examples_limit": component_spec.ExecutionParameter(type=int),
+        "slices": component_spec.ExecutionParameter(type=str),
         "code": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
@@ -130,7 +143,8 @@ class Embedder(base_beam_component.BaseBeamComponent):
         examples: channel of Examples.
         model: channel of the trained Model.
         baseline_model: channel of the last blessed Model; its artifacts may be absent.
-        limit: the most examples of a split in the baselines' table.
+        limit: the most examples of a split in the baselines' table for each column that probes may predict.
+        slices: input columns of a table to write beside the codes.
         code: version of the code, part of the cache key.
 
     Outputs `embeddings` and `baseline_embeddings` (no splits where there is no blessed model), both
@@ -140,12 +154,13 @@ class Embedder(base_beam_component.BaseBeamComponent):
     SPEC_CLASS = EmbedderSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
-    def __init__(self, examples, *, model, baseline_model=None, limit: int, code: str):
+    def __init__(self, examples, *, model, baseline_model=None, limit: int, slices: Sequence[str] = (), code: str):
         spec = EmbedderSpec(
             examples=examples,
             model=model,
             baseline_model=baseline_model,
             examples_limit=limit,
+            slices=json.dumps(list(slices)),
             code=code,
             embeddings=types.Channel(type=Embeddings),
             baseline_embeddings=types.Channel(type=Embeddings),

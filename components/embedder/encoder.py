@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
+from components.embedder.context import Context
 from models.artifact import BASELINES, SERVING, read_metadata, read_spec
-from models.features.spec import FeatureSpec
 
 
-def _schema(record: dict, *, codes: list[str], scalars: list[str]) -> pa.Schema:
+def _schema(record: dict, slices: Sequence[str], *, codes: list[str], scalars: list[str]) -> pa.Schema:
     width = pa.list_(pa.field("item", pa.float32()))
-    fields = Context(read_spec(record)).fields
+    fields = Context(read_spec(record), slices).fields
     fields += [pa.field(name, width) for name in codes]
     fields += [pa.field(name, pa.float32()) for name in scalars]
     return pa.schema(fields, metadata={"metaprior": json.dumps(record, sort_keys=True)})
@@ -27,47 +27,14 @@ def vectors(values: np.ndarray) -> pa.ListArray:
     return pa.ListArray.from_arrays(offsets, pa.array(values.astype(np.float32).ravel()))
 
 
-class Context:
-    """The columns of an example that are not the encoder's input: id, label, sensitive attribute, factors.
-
-    Args:
-        spec: description of the data.
-    """
-
-    def __init__(self, spec: FeatureSpec):
-        self._texts = {"id": spec.id}
-        if spec.label:
-            self._texts["label"] = spec.label
-        if spec.sensitive:
-            self._texts["sensitive"] = spec.sensitive
-        self._factors = {f"factor:{name}": name for name in spec.factors}
-        text = tf.io.FixedLenFeature([], tf.string, default_value="")
-        number = tf.io.FixedLenFeature([], tf.int64, default_value=-1)
-        self._features = dict.fromkeys(self._texts.values(), text)
-        self._features |= dict.fromkeys(self._factors.values(), number)
-
-    @property
-    def fields(self) -> list[pa.Field]:
-        """The Parquet fields, in the order of `columns`."""
-        texts = [pa.field(name, pa.string()) for name in self._texts]
-        return texts + [pa.field(name, pa.int64()) for name in self._factors]
-
-    def columns(self, examples: tf.Tensor) -> list[pa.Array]:
-        """Returns the columns of serialized examples [batch]; a missing text is null."""
-        parsed = tf.io.parse_example(examples, self._features)
-        texts = [
-            pa.array([value.decode("utf-8", "replace") or None for value in parsed[key].numpy()], pa.string())
-            for key in self._texts.values()
-        ]
-        return texts + [pa.array(parsed[key].numpy()) for key in self._factors.values()]
-
-
 class Encoder:
     """Serialized examples in, a table of codes out.
 
     Args:
         saved_model: folder of an exported encoder (`Format-Serving`, or a pushed version).
         score: whether to add the columns `distortion` and `elbo` (nats).
+        record: what the tables say about the encoder and the examples' data; None for the encoder's own.
+        slices: input columns of a table to write beside the codes.
 
     Attributes:
         schema: schema of the tables.
@@ -76,19 +43,19 @@ class Encoder:
         OSError: if there is no SavedModel there.
     """
 
-    def __init__(self, saved_model: str, *, score: bool):
-        record = read_metadata(saved_model)
-        self._context = Context(read_spec(record))
+    def __init__(self, saved_model: str, *, score: bool, record: dict | None = None, slices: Sequence[str] = ()):
+        record = record or read_metadata(saved_model)
+        self._context = Context(read_spec(record), slices)
         self._model = tf.saved_model.load(saved_model)
         self._encode = self._model.signatures["serving_default"]
         self._score = self._model.signatures["score"] if score else None
-        self.schema = self.schema_of(record, score=score)
+        self.schema = self.schema_of(record, score=score, slices=slices)
 
     @staticmethod
-    def schema_of(record: dict, *, score: bool) -> pa.Schema:
+    def schema_of(record: dict, *, score: bool, slices: Sequence[str] = ()) -> pa.Schema:
         """Returns the schema of the tables of the encoder with this record; no model is loaded."""
         scalars = ["rate", "distortion", "elbo"] if score else ["rate"]
-        return _schema(record, codes=["embedding", "stddev"], scalars=scalars)
+        return _schema(record, slices, codes=["embedding", "stddev"], scalars=scalars)
 
     def __call__(self, examples: Sequence[bytes]) -> pa.Table:
         """Returns one row per example: context columns, embedding, stddev, rate (and distortion, elbo)."""
@@ -107,19 +74,20 @@ class Baselines:
 
     Args:
         model: uri of a trained model artifact.
+        slices: input columns of a table to write, too.
     """
 
-    def __init__(self, model: str):
+    def __init__(self, model: str, *, slices: Sequence[str] = ()):
         record = read_metadata(Path(model, SERVING))
-        self._context = Context(read_spec(record))
+        self._context = Context(read_spec(record), slices)
         self._model = tf.saved_model.load(str(Path(model, BASELINES)))
         self._run = self._model.signatures["serving_default"]
-        self.schema = self.schema_of(record)
+        self.schema = self.schema_of(record, slices=slices)
 
     @staticmethod
-    def schema_of(record: dict) -> pa.Schema:
+    def schema_of(record: dict, *, slices: Sequence[str] = ()) -> pa.Schema:
         """Returns the schema of the tables for the encoder with this record; no model is loaded."""
-        return _schema(record, codes=["features", "random"], scalars=[])
+        return _schema(record, slices, codes=["features", "random"], scalars=[])
 
     def __call__(self, examples: Sequence[bytes]) -> pa.Table:
         """Returns one row per example: context columns, `features` [width], `random` [latent]."""

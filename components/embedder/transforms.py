@@ -1,7 +1,7 @@
 """Beam transforms around an exported encoder."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import apache_beam as beam
@@ -72,53 +72,46 @@ class WriteTable(beam.PTransform):
         )
 
 
-def _rank(example: bytes, key: str, label: str | None) -> bytes:
-    """Returns what examples are sampled by: labeled ones first, then by the id's SHA-256."""
-    features = tf.train.Example.FromString(example).features.feature
-    values = features[key].bytes_list.value
-    unlabeled = label is not None and not features[label].bytes_list.value
-    return bytes([unlabeled]) + digest(values[0] if values else example)
-
-
 class Sample(beam.PTransform):
-    """Keeps at most `count` examples: labeled ones first, among equals those whose id has the smallest SHA-256.
+    """Keeps examples for the probes: at most `count` for each column that they may predict.
 
-    The same examples are kept in every run and by every runner, whatever their order. Of mostly unlabeled
-    data, the few labels are what probes need.
+    For each these are the ones that have it before those that lack it, and among equals those whose id has
+    the smallest SHA-256: the same in every run and by every runner, whatever the order, and `count` examples
+    altogether where nothing is missing. Of mostly unlabeled data, the few labels are what probes need.
 
     Args:
-        count: the most examples to keep.
+        count: the most examples to keep for each.
         key: feature key of the id.
-        label: feature key of the label, if there is one.
+        known: feature keys of these columns: label, sensitive attribute, targets.
     """
 
-    def __init__(self, count: int, *, key: str, label: str | None):
+    def __init__(self, count: int, *, key: str, known: Sequence[str]):
         super().__init__()
         self._count = count
         self._key = key
-        self._label = label
+        self._known = known
 
     def expand(self, input_or_inputs):
-        """Adds the steps: rank, find the last rank that stays, filter."""
-        ranked = input_or_inputs | "Rank" >> beam.Map(_with_rank, self._key, self._label)
-        kept = (
+        """Adds the steps: rank for each, find the last ranks that stay, filter."""
+        ranked = input_or_inputs | "Rank" >> beam.Map(_with_ranks, self._key, self._known)
+        last = (
             ranked
-            | "RankOnly" >> beam.Keys()
-            | "Smallest" >> beam.combiners.Top.Smallest(self._count)
-            | "Last" >> beam.Map(_last)
+            | "RanksOnly" >> beam.FlatMap(lambda pair: enumerate(pair[0]))
+            | "Smallest" >> beam.combiners.Top.SmallestPerKey(self._count)
+            | "Last" >> beam.MapTuple(lambda place, ranks: (place, ranks[-1]))
         )
-        return ranked | "Keep" >> beam.FlatMap(_up_to, last=beam.pvalue.AsSingleton(kept))
+        return ranked | "Keep" >> beam.FlatMap(_up_to, last=beam.pvalue.AsDict(last))
 
 
-def _with_rank(example: bytes, key: str, label: str | None) -> tuple[bytes, bytes]:
-    return _rank(example, key, label), example
+def _with_ranks(example: bytes, key: str, known: Sequence[str]) -> tuple[list[bytes], bytes]:
+    features = tf.train.Example.FromString(example).features.feature
+    values = features[key].bytes_list.value
+    order = digest(values[0] if values else example)
+    lacking = [features[name].WhichOneof("kind") is None for name in known]
+    return [bytes([lacks]) + order for lacks in lacking or [False]], example
 
 
-def _last(smallest: list[bytes]) -> bytes:
-    return smallest[-1] if smallest else b""
-
-
-def _up_to(pair: tuple[bytes, bytes], last: bytes) -> Iterable[bytes]:
-    rank, example = pair
-    if rank <= last:
+def _up_to(pair: tuple[list[bytes], bytes], last: Mapping[int, bytes]) -> Iterable[bytes]:
+    ranks, example = pair
+    if any(rank <= last[place] for place, rank in enumerate(ranks)):
         yield example

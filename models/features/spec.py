@@ -11,6 +11,7 @@ VECTOR = "vector"
 
 Kind = Literal["image", "vector", "table"]
 ColumnKind = Literal["numeric", "categorical"]
+TargetKind = Literal["classification", "regression", "multilabel"]
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,30 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Target:
+    """One thing to predict from the embedding; it measures a model and is never its input.
+
+    Args:
+        name: the column's or array's own name, which is also its feature key.
+        kind: `classification` (one text), `regression` (one number) or `multilabel` (0 or 1 for each label).
+        width: number of labels of a `multilabel` target, 1 otherwise.
+    """
+
+    name: str
+    kind: TargetKind
+    width: int = 1
+
+
+@dataclass(frozen=True)
 class FeatureSpec:
     """Kind, shape and roles of one data set.
 
     Feature keys in every `tf.train.Example`: `image` (raw C-order bytes of `shape` and `dtype`),
     `vector` (a float list of `shape[0]` values), or one key per column of a table (a float or bytes
     list with one value, or none where the cell is missing). Label, sensitive attribute and id travel
-    as one bytes value under the user's own names, ground-truth factors as one int64 each.
+    as one bytes value under the user's own names, ground-truth factors as one int64 each; a target is
+    one bytes value (classification), one float (regression) or an int64 for each label (multilabel: 0, 1,
+    or -1 where it is not known), and absent where the example has none.
 
     Args:
         kind: `image`, `vector` or `table`.
@@ -50,6 +68,7 @@ class FeatureSpec:
         classes: the label's values in index order; empty until Transform has seen the data.
         groups: the sensitive attribute's values in index order; empty until then, too.
         examples: number of training examples; 0 until training has counted them.
+        targets: what else to predict from the embedding; neither Transform nor any model reads them.
     """
 
     kind: Kind
@@ -64,6 +83,7 @@ class FeatureSpec:
     classes: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     examples: int = 0
+    targets: tuple[Target, ...] = ()
 
     @property
     def numeric(self) -> tuple[Column, ...]:
@@ -98,13 +118,14 @@ class FeatureSpec:
 
     @classmethod
     def from_json(cls, text: str) -> "FeatureSpec":
-        """Returns the spec that `to_json` wrote.
+        """Returns the spec that `to_json` wrote, now or before there were targets.
 
         Raises:
             ValueError: if `text` is not such JSON.
         """
         fields = json.loads(text)
         fields["columns"] = tuple(Column(**c) for c in fields["columns"])
+        fields["targets"] = tuple(Target(**t) for t in fields.get("targets", ()))
         for key in ("shape", "factors", "factor_sizes", "classes", "groups"):
             fields[key] = tuple(fields[key])
         return cls(**fields)

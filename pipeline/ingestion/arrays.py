@@ -1,14 +1,15 @@
 """Sources that are arrays: one row an example, with arrays of labels and other roles beside it."""
 
 import abc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from models.errors import InputError
 from models.features.spec import IMAGE, VECTOR, FeatureSpec
-from pipeline.ingestion.source import Record, Shard, Source, continuous
+from pipeline.ingestion.source import Record, Shard, Source
+from pipeline.ingestion.values import class_texts, target_values, text
 
 EXAMPLES = "examples"
 """Key of the rows themselves in a block; labels and other roles come under their feature keys."""
@@ -40,6 +41,10 @@ class ArraySource(Source):
             if name in block:
                 columns[name] = class_texts(block[name], role=role, what=f"array {name!r}", missing=missing)
         columns |= {name: block[name].tolist() for name in spec.factors if name in block}
+        for target in spec.targets:
+            if (name := target.name) in block:
+                what = f"array {name!r}"
+                columns[name] = target_values(block[name], target, what=what, missing=missing, start=start)
         columns[spec.id] = self._ids(block.get(spec.id), shard, range(start, start + len(rows)))
         for i, row in enumerate(rows):
             record = {name: values[i] for name, values in columns.items() if values[i] is not None}
@@ -49,7 +54,7 @@ class ArraySource(Source):
         if named is None:
             prefix = f"{shard.name}-" if shard.name else ""
             return [f"{prefix}{row}" for row in rows]
-        texts = [_text(value) for value in named.tolist()]
+        texts = [text(value) for value in named.tolist()]
         if "" in texts:
             row = rows[texts.index("")]
             raise InputError(f"data.id: {self.name} has an empty id in row {row}. Fill it in.")
@@ -121,26 +126,3 @@ def to_rows(block: np.ndarray, spec: FeatureSpec, *, what: str, start: int = 0) 
         row = start + int(outside.argmax())
         raise InputError(f"{what} leaves the range 0 to 1 in row {row}. Scale float images to 0 to 1.")
     return rows
-
-
-def class_texts(values: np.ndarray, *, role: str, what: str, missing: Iterable[str]) -> list[str | None]:
-    """Returns the class of each row as text, None where it is missing (NaN, or one of the `missing` texts).
-
-    Raises:
-        InputError: if the values are not classes.
-    """
-    if values.dtype.kind == "f":
-        fractions = values[np.isfinite(values) & (values != np.floor(values))]
-        if fractions.size:
-            raise continuous(role, what, float(fractions[0]))
-    absent = frozenset(missing)
-    texts = (_text(value) for value in values.tolist())
-    return [None if not text or text in absent else text for text in texts]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace").strip()
-    if isinstance(value, float):
-        return str(int(value)) if np.isfinite(value) else ""
-    return str(value).strip()

@@ -13,7 +13,7 @@ def to_example(record: Record, spec: FeatureSpec) -> tf.train.Example:
 
     Args:
         record: what a source yields: image or vector as an array, table cells as float or text, factors
-            as integers, label, sensitive attribute and id as text.
+            as integers, label, sensitive attribute and id as text, targets as text, float or a list of integers.
         spec: the source's spec.
 
     Example:
@@ -37,6 +37,8 @@ def _fill(feature: tf.train.Feature, value: Any, raw: bool) -> None:
         feature.float_list.value.append(value)
     elif isinstance(value, int):
         feature.int64_list.value.append(value)
+    elif isinstance(value, list):
+        feature.int64_list.value.extend(value)
     elif raw:
         feature.bytes_list.value.append(value.astype(value.dtype.newbyteorder("<"), copy=False).tobytes())
     else:

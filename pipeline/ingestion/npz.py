@@ -12,9 +12,11 @@ from typing import Literal
 import numpy as np
 
 from models.errors import InputError
-from models.features.spec import IMAGE, VECTOR, FeatureSpec
-from pipeline.ingestion.arrays import EXAMPLES, ArraySource, Block, class_texts, row_spec, to_rows
+from models.features.spec import IMAGE, VECTOR, FeatureSpec, Target
+from pipeline.ingestion.arrays import EXAMPLES, ArraySource, Block, row_spec, to_rows
 from pipeline.ingestion.source import Classes, Description, Ids, Role, Shard, file_fingerprint, log, suggestion
+from pipeline.ingestion.targets import TargetArray
+from pipeline.ingestion.values import class_texts
 
 BLOCK_BYTES = 1 << 22
 WHOLE_BYTES = 1 << 28
@@ -179,7 +181,9 @@ class Npz(ArraySource):
 
     def _spec(self, layout: dict) -> FeatureSpec:
         keys = {role.role: role.key for role in self.roles()}
-        sizes = [self._factor_size(name) for name in self.data.factors] if self.expected is None else []
+        new = self.expected is None
+        sizes = [self._factor_size(name) for name in self.data.factors] if new else []
+        targets = [self._target(name) for name in self.data.targets] if new else []
         return FeatureSpec(
             **layout,
             id=keys["id"],
@@ -187,6 +191,7 @@ class Npz(ArraySource):
             sensitive=keys.get("sensitive"),
             factors=self.data.factors,
             factor_sizes=tuple(sizes),
+            targets=tuple(targets),
         )
 
     def _examples(self, arrays: dict[str, Member]) -> dict[str, Member]:
@@ -217,14 +222,16 @@ class Npz(ArraySource):
             raise InputError(f"{where} has the key of the examples themselves. Rename it.")
         if member.dtype.hasobject:
             raise InputError(f"{where} holds Python objects. Save it as text or numbers.")
-        if len(member.shape) != 1 and (len(member.shape) != 2 or member.shape[1] != 1):
-            raise InputError(f"{where} has shape {member.shape}. Save one value an example.")
+        several = role.role == "targets" and len(member.shape) == 2 and member.shape[1] > 1
+        if len(member.shape) != 1 and not several and (len(member.shape) != 2 or member.shape[1] != 1):
+            choice = ", or a matrix of 0 and 1 (examples, labels)" if role.role == "targets" else ""
+            raise InputError(f"{where} has shape {member.shape}. Save one value an example{choice}.")
         if member.shape[0] != rows.shape[0]:
             raise InputError(
                 f"{where} has {member.shape[0]} values, but {rows.name!r} has {rows.shape[0]} rows. "
                 "Save one value an example."
             )
-        return replace(member, shape=member.shape[:1])
+        return member if several else replace(member, shape=member.shape[:1])
 
     def _unknown(self, key: str, name: str, arrays: dict[str, Member]) -> InputError:
         return InputError(f"data.{key}: no array named {name!r} in {self.name}. {suggestion(name, arrays)}")
@@ -241,6 +248,15 @@ class Npz(ArraySource):
                 raise InputError(f"data.factors: array {name!r} of {self.name} must hold integers 0, 1, 2, ...")
             size = max(size, int(block.max(initial=-1)) + 1)
         return size
+
+    def _target(self, name: str) -> Target:
+        seen = TargetArray(name, f"{self.name}: array {name!r}", missing=self.data.missing)
+        for part in self.parts.values():
+            start = 0
+            for block in part[name].blocks(ROLE_ROWS):
+                seen.add(block, start)
+                start += len(block)
+        return seen.close()
 
     def _check_classes(self, spec: FeatureSpec) -> None:
         for role in ("label", "sensitive"):

@@ -62,7 +62,7 @@ class Role:
     """A part that one array or column of the input plays beside the examples.
 
     Args:
-        role: its key below `data`: label, sensitive, id or factors.
+        role: its key below `data`: label, sensitive, id, factors or targets.
         key: its feature key in the examples.
         name: the array or column of the input.
         required: whether its absence is an error.
@@ -181,10 +181,10 @@ class Source(abc.ABC):
         """Refuses every configured role but `label`, for sources that have no arrays or columns to name.
 
         Raises:
-            InputError: if another label, a sensitive attribute, factors or an id are configured.
+            InputError: if another label, a sensitive attribute, factors, targets or an id are configured.
         """
         has = f"only the label {label!r}" if label else "no label"
-        for role in ("label", "sensitive", "factors", "id"):
+        for role in ("label", "sensitive", "factors", "targets", "id"):
             name = getattr(self.data, role)
             if name and (role != "label" or name != label):
                 raise InputError(f"data.{role}: {self.name} has {has}. Remove data.{role}.")
@@ -204,7 +204,8 @@ class Source(abc.ABC):
         keys = expected.factors if expected else data.factors
         for key, name in zip(keys, data.factors or keys, strict=False):
             roles.append(Role("factors", key, name, bool(data.factors)))
-        return roles
+        targets = [target.name for target in expected.targets] if expected else data.targets
+        return roles + [Role("targets", name, name, name in data.targets) for name in targets]
 
 
 def suggestion(name: str, choices: Iterable[str]) -> str:

@@ -151,7 +151,7 @@ class Sprites(Source):
             raise InputError(f"data.label: sprites have no factor {label!r}. {suggestion(label, FACTORS)}")
         if factors and factors != tuple(FACTORS):
             raise InputError(f"data.factors: sprites always have {', '.join(FACTORS)}. Remove data.factors.")
-        for role in ("sensitive", "id"):
+        for role in ("sensitive", "targets", "id"):
             if getattr(self.data, role):
                 raise InputError(f"data.{role}: sprites have none. Remove data.{role}.")
 

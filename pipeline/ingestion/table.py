@@ -22,6 +22,7 @@ from pipeline.ingestion.source import (
     log,
     suggestion,
 )
+from pipeline.ingestion.targets import table_target
 
 
 class Table(Source):
@@ -100,7 +101,7 @@ class Table(Source):
             if role.role in ("label", "sensitive"):
                 profiles[role.name].check_classes(role.role)
         keys = {role.role: role.key for role in roles}
-        factors = [role.name for role in roles if role.role == "factors"]
+        factors, targets = ([role.name for role in roles if role.role == group] for group in ("factors", "targets"))
         spec = FeatureSpec(
             "table",
             (len(columns),),
@@ -110,6 +111,7 @@ class Table(Source):
             sensitive=keys.get("sensitive"),
             factors=tuple(factors),
             factor_sizes=tuple(profiles[name].factor_size() for name in factors),
+            targets=tuple(table_target(profiles[name], self.data.columns) for name in targets),
         )
         return spec, count
 
@@ -123,10 +125,11 @@ class Table(Source):
     def _profile(self) -> tuple[dict[str, Profile], int]:
         """Looks at all rows; returns what each column holds, ids and ignored ones left out, and the rows' number."""
         ids = {role.name for role in self.columns_of.values() if role.role == "id"}
+        named = {role.name for role in self.columns_of.values()} - ids
         unnamed = {name for name in self.names if name.startswith(table_files.UNNAMED)}
         if unnamed:
             log.warning("%s: %d column(s) without a name are left out", self.name, len(unnamed))
-        left_out = ids | unnamed | set(self.data.columns.ignore)
+        left_out = ids | unnamed | set(self.data.columns.ignore) - named
         numeric = self.data.columns.numeric
         profiles = {
             name: Profile(name, self._what(name), strict=name in numeric) for name in self.names if name not in left_out
@@ -173,9 +176,11 @@ class Table(Source):
     def _values(self, batch: pa.RecordBatch, start: int) -> dict[str, list[Any]]:
         """Returns the values of inputs and roles by feature key; None is missing."""
         kinds = {column.name: (column.name, column.kind) for column in self.spec.columns}
+        quantities = {target.name for target in self.spec.targets if target.kind == "regression"}
         for key, role in self.columns_of.items():
             if role.role != "id":
-                kinds[key] = (role.name, "factor" if role.role == "factors" else "categorical")
+                kind = "factor" if role.role == "factors" else "numeric" if key in quantities else "categorical"
+                kinds[key] = (role.name, kind)
         values = {}
         for key, (name, kind) in kinds.items():
             column = self._column(batch, name)
