@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import chain
 
-from components.evaluator.bounds import metric_names
+from components.evaluator.bounds import metric_names, unknown
 from components.evaluator.settings import Bound
 from models import recipes
 from models.errors import InputError
@@ -25,6 +25,7 @@ def broken(config: Config) -> Iterator[str]:
         _one_kind_each(config.data),
         _recipe(config),
         _budgets(config.evaluation.labels),
+        _slices(config.evaluation.slices),
         *(_bound(metric, bound, config=config) for metric, bound in config.evaluation.bless.items()),
     )
 
@@ -37,9 +38,12 @@ def unsuited(data: Data, kind: SourceKind) -> Iterator[str]:
 
 
 def _one_role_each(data: Data) -> Iterator[str]:
-    taken: dict[str, str] = {}
+    # A column called `id` is the id unless another one is named, or it is made an input.
+    free = data.id or "id" in {*data.columns.numeric, *data.columns.categorical, *data.columns.ignore}
+    taken: dict[str, str] = {} if free else {"id": "id"}
     named = [("label", data.label), ("sensitive", data.sensitive), ("id", data.id)]
-    for role, column in [*named, *(("factors", factor) for factor in data.factors)]:
+    named += [(role, column) for role in ("factors", "targets") for column in getattr(data, role)]
+    for role, column in named:
         if column is not None and column in taken:
             yield f"data.{role}: {column} is data.{taken[column]} already. Give each its own column."
         elif column is not None:
@@ -72,14 +76,18 @@ def _budgets(labels: tuple[int | str, ...]) -> Iterator[str]:
         yield f"evaluation.labels: must rise, without repeats, and end with all. Write [{order}]."
 
 
+def _slices(slices: tuple[str, ...]) -> Iterator[str]:
+    for column in dict.fromkeys(slices):
+        if slices.count(column) > 1:
+            yield f"evaluation.slices: {column} is there more than once. Keep one."
+
+
 def _bound(metric: str, bound: Bound, *, config: Config) -> Iterator[str]:
     where = f"evaluation.bless.{metric}"
-    known = metric_names(config.evaluation.labels)
-    if metric not in known:
-        near = closest(metric, known)
-        yield f"{where}: no such metric. " + (
-            f"Did you mean {near}?" if near else f"The metrics are {', '.join(known)}."
-        )
+    tasks = [*config.data.targets, *config.data.factors, *filter(None, [config.data.sensitive])]
+    if unknown(metric, config.evaluation, tasks) is not None:
+        near = closest(metric, metric_names(config.evaluation, tasks))
+        yield f"{where}: no such metric. " + (f"Did you mean {near}?" if near else "docs/metrics.md lists them.")
     if not bound.model_dump(exclude_none=True):
         yield f"{where}: needs at least one of min, max, drop, rise."
     if bound.min is not None and bound.max is not None and bound.min > bound.max:

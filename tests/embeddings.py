@@ -102,7 +102,7 @@ def digits(*, scale: float = 1.0, labels: bool = True) -> dict[str, Split]:
 
 
 def request(root: Path, *, last: Path | None = None, **settings) -> Request:
-    chosen = {"labels": (10, 50, "all"), "seeds": 2} | settings
+    chosen = {"labels": (10, 50, "all"), "seeds": 2, "measure": ("probes",)} | settings
     return Request(root, last, Settings(**chosen), data="digits", seed=0, code="0.1.0")
 
 

@@ -32,7 +32,7 @@ def evaluation() -> Evaluation:
         for of, value in values.items()
     ]
     return Evaluation(
-        schema=1,
+        schema=2,
         space="beta_vae-10-0123456789ab",
         recipe="beta_vae",
         parameters={"beta": 4.0},

@@ -63,7 +63,7 @@ def evaluation(folder: Path) -> Path:
     )
     path = write_evaluation(
         Evaluation(
-            schema=1,
+            schema=2,
             space="beta_vae-10-0123456789ab",
             recipe="beta_vae",
             parameters={"beta": 4.0},

@@ -6,10 +6,20 @@ from embeddings import LATENT, changed, digits, first_row, metric, refusal, requ
 
 from components.evaluator import bounds
 from components.evaluator.evaluate import evaluate
+from components.evaluator.finding import Finding
 from components.evaluator.schema import find
-from components.evaluator.settings import Bound
+from components.evaluator.settings import Bound, Settings
 
 root, unlabelled, found = embeddings.root, embeddings.unlabelled, embeddings.found
+
+
+def reached(values: dict[str, float]) -> bounds.Reference:
+    """The last blessed model, of which only the metrics are known."""
+    return bounds.Reference({name: Finding(metric(name, value)) for name, value in values.items()})
+
+
+def asking(bless: dict[str, Bound]) -> Settings:
+    return Settings(bless=bless)
 
 
 def test_without_bounds_a_model_is_blessed(found):
@@ -64,17 +74,17 @@ def test_without_bounds_a_model_is_blessed(found):
     ],
 )
 def test_bounds_say_in_one_line_whether_they_are_met(name, value, limits, last, ok, reason):
-    reference = bounds.Reference({}, "no model yet") if last is None else bounds.Reference({name: last})
-    [record] = bounds.judge({name: Bound(**limits)}, [metric(name, value)], reference)
+    reference = bounds.Reference({}, "no model yet") if last is None else reached({name: last})
+    [record] = bounds.judge(asking({name: Bound(**limits)}), [Finding(metric(name, value))], reference)
     assert record.reason == f"{name} {reason}"
     assert (record.ok, record.reference, record.value) == (ok, last, value)
     assert (record.kind, record.bound) == next(iter(limits.items()))
 
 
 def test_a_number_that_the_last_blessed_model_lacks_is_not_a_missing_model():
-    last = bounds.Reference({"rate": 9.0})
     bless = {"rate": Bound(rise=1), "elbo": Bound(drop=1)}
-    rate, elbo = bounds.judge(bless, [metric("rate", 9.0), metric("elbo", -24.0)], last)
+    now = [Finding(metric("rate", 9.0)), Finding(metric("elbo", -24.0))]
+    rate, elbo = bounds.judge(asking(bless), now, reached({"rate": 9.0}))
     assert rate.reason == "rate is 9.00, as the last blessed model's (a rise of 1 is allowed)"
     assert elbo.reason == "elbo is -24.00; the last blessed model has no such number to compare with"
     assert (elbo.ok, elbo.reference) == (True, None)

@@ -91,8 +91,7 @@ SEVERAL_KEYS = [
     ),
     (
         "evaluation: {labels: [10], bless: {zzz: {min: 3}}}",
-        "evaluation.bless.zzz: no such metric. The metrics are rate, distortion, elbo, active_units, "
-        "probe/linear/10, probe/knn/10.",
+        "evaluation.bless.zzz: no such metric. docs/metrics.md lists them.",
     ),
     (
         "evaluation: {bless: {probe/linear/50: {min: 0.5}}}",

@@ -18,7 +18,7 @@ def test_an_evaluation_survives_its_file(found, tmp_path):
     assert read_evaluation(path) == found.evaluation
     assert [file.name for file in tmp_path.iterdir()] == ["evaluation.json"]
     written = json.loads(path.read_text())
-    assert written["schema"] == 1
+    assert written["schema"] == 2
     assert set(written["metrics"][0]) == {
         *("name", "representation", "value", "unit", "interval", "split", "count", "seeds", "note")
     }
@@ -29,7 +29,7 @@ def test_a_file_that_is_not_an_evaluation_is_refused(found, tmp_path):
     written = json.loads(path.read_text())
     remedy = "Evaluate the model again with this version."
     for change, where in (
-        ({"schema": 2}, "schema: Input should be 1"),
+        ({"schema": 1}, "schema: Input should be 2"),
         ({"latent": "wide"}, "latent: Input should be"),
     ):
         path.write_text(json.dumps(written | change))

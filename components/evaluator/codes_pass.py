@@ -65,7 +65,7 @@ def pass_over(root: Path, split: str, *, seed: int) -> CodesPass:
         InputError: if a value is not finite.
     """
     columns = ("id", "embedding", "stddev", *NATS)
-    if rows.has_column(root, split, "embeddings", "label"):
+    if "label" in rows.columns(root, split, "embeddings"):
         columns = (*columns, "label")
     found = _Accumulators(split)
     for batch in rows.stream(root, split, "embeddings", columns):

@@ -2,10 +2,10 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,8 @@ BATCH = 4096
 SPLIT = "Split-"
 USUAL = ("train", "eval", "test")
 
+Read = Callable[[pa.RecordBatch, str, str], np.ndarray]
+
 
 @dataclass(frozen=True)
 class Header:
@@ -31,6 +33,7 @@ class Header:
         objective: the objective in one line.
         latent: width of a code.
         spec: what the data looks like.
+        explains: what the distortion is of: the example, or its label.
     """
 
     space: str
@@ -39,6 +42,7 @@ class Header:
     objective: str
     latent: int
     spec: FeatureSpec
+    explains: Literal["x", "label"] = "x"
 
 
 def splits(root: Path) -> dict[str, int]:
@@ -62,7 +66,7 @@ def header(root: Path) -> Header:
         raise InputError(f"{path}: no `metaprior` metadata. Write the file with the embedder.")
     facts = json.loads(metadata[b"metaprior"])
     facts["spec"] = FeatureSpec.from_json(json.dumps(facts["spec"]))
-    return Header(**{field.name: facts[field.name] for field in dataclasses.fields(Header)})
+    return Header(**{field.name: facts[field.name] for field in dataclasses.fields(Header) if field.name in facts})
 
 
 def stream(root: Path, split: str, prefix: str, columns: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
@@ -79,10 +83,10 @@ def stream(root: Path, split: str, prefix: str, columns: tuple[str, ...]) -> Ite
             yield from file.iter_batches(BATCH, columns=list(columns))
 
 
-def has_column(root: Path, split: str, prefix: str, column: str) -> bool:
-    """Returns whether the files of one split have a column."""
+def columns(root: Path, split: str, prefix: str) -> list[str]:
+    """Returns the names of the columns that the files of one split have; none without files."""
     files = _files(root, split, prefix)
-    return bool(files) and column in pq.read_schema(files[0]).names
+    return pq.read_schema(files[0]).names if files else []
 
 
 def matrix(batch: pa.RecordBatch, column: str, split: str) -> np.ndarray:
@@ -115,6 +119,19 @@ def gather(root: Path, split: str, *, prefix: str, column: str, ids: list[str]) 
     Raises:
         InputError: if an id is not there, or a value is not finite.
     """
+    return _gather(root, split, prefix, column, ids=ids, read=matrix)
+
+
+def gather_scalars(root: Path, split: str, column: str, *, ids: list[str]) -> np.ndarray:
+    """Returns a number column of the embeddings with the given ids, in their order, [ids].
+
+    Raises:
+        InputError: if an id is not there, or a value is not finite.
+    """
+    return _gather(root, split, "embeddings", column, ids=ids, read=scalars)
+
+
+def _gather(root: Path, split: str, prefix: str, column: str, *, ids: list[str], read: Read) -> np.ndarray:
     places = {id: place for place, id in enumerate(ids)}
     found = np.zeros(len(ids), bool)
     values = np.empty((len(ids), 0), np.float32)
@@ -123,9 +140,9 @@ def gather(root: Path, split: str, *, prefix: str, column: str, ids: list[str]) 
         kept = np.flatnonzero(here >= 0)
         if not len(kept):
             continue
-        rows = matrix(batch.take(pa.array(kept)), column, split)
+        rows = read(batch.take(pa.array(kept)), column, split)
         if not found.any():
-            values = np.empty((len(ids), rows.shape[1]), np.float32)
+            values = np.empty((len(ids), *rows.shape[1:]), np.float32)
         values[here[kept]] = rows
         found[here[kept]] = True
     if not found.all():

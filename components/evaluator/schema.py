@@ -1,5 +1,6 @@
 """The versioned evaluation.json: the one format that gates, reports, consoles and frontiers read."""
 
+import re
 from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
@@ -11,12 +12,14 @@ from components.evaluator.settings import Settings
 from models.atomic import write_whole
 from models.errors import InputError
 
-VERSION = 1
+VERSION = 2
 EVALUATION_FILE = "evaluation.json"
 REPORT_FILE = "report.html"
 
-Representation = Literal["encoder", "pca", "random", "raw"]
+Representation = Literal["encoder", "pca", "random", "raw", "ceiling"]
 REPRESENTATIONS: tuple[Representation, ...] = ("encoder", "pca", "random", "raw")
+"""What is probed: the encoder and what costs nothing. The ceiling, a supervised reader of raw features, is none."""
+Unit = Literal["nats", "count", "accuracy", "auc", "r2", "score", "ratio", "difference"]
 
 
 @dataclass(frozen=True)
@@ -24,10 +27,11 @@ class Metric:
     """One number and everything needed to read it.
 
     Args:
-        name: `rate`, `distortion`, `elbo`, `active_units` or `probe/<kind>/<label budget>`.
+        name: such as `rate` or `probe/linear/100`; see `components.evaluator.names`.
         representation: `encoder`, or the baseline the number belongs to.
         value: the number.
-        unit: `nats` (per example), `count` or `accuracy` (0 to 1).
+        unit: `nats` (per example), `count`, `accuracy` and `auc` (0 to 1), `r2` (up to 1), `score` (a scale of its
+            own without a unit, mostly 0 to 1), `ratio` (of two numbers) or `difference` (of two shares).
         interval: 95 % interval, None where it has no meaning.
         split: split it was measured on.
         count: number of examples it was measured on.
@@ -38,7 +42,7 @@ class Metric:
     name: str
     representation: Representation
     value: FiniteFloat
-    unit: Literal["nats", "count", "accuracy"]
+    unit: Unit
     interval: tuple[FiniteFloat, FiniteFloat] | None
     split: str
     count: int
@@ -65,6 +69,8 @@ class BoundRecord:
         value: the encoder's value.
         reference: the last blessed model's value on the same rows; None for absolute bounds and where
             no model has been blessed.
+        p_value: of the paired test for a loss beyond the bound, adjusted for the number of such tests; None where
+            nothing was tested.
         ok: whether the bound is met.
         reason: one line for people.
     """
@@ -76,6 +82,28 @@ class BoundRecord:
     reference: FiniteFloat | None
     ok: bool
     reason: str
+    p_value: FiniteFloat | None = None
+
+
+@dataclass(frozen=True)
+class TaskFacts:
+    """One column that probes predict.
+
+    Args:
+        column: its name.
+        kind: `classification`, `multilabel` or `regression`.
+        classes: number of classes, or of labels; 0 for numbers.
+        train: number of training examples with a value.
+        test: number of test examples with a value.
+        majority: accuracy of always guessing the most frequent class; None but for classification.
+    """
+
+    column: str
+    kind: Literal["classification", "multilabel", "regression"]
+    classes: int
+    train: int
+    test: int
+    majority: FiniteFloat | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +119,10 @@ class DataFacts:
         classes: number of the label's values, 0 without probes.
         majority: accuracy of always guessing the most frequent class, None without probes.
         probed: number of labelled examples that probes looked at by split, empty without probes.
+        tasks: the columns predicted beside the label.
+        sensitive: name of the sensitive attribute, if the data has one.
+        factors: names of the ground-truth factors.
+        explains: what the distortion is of: the example, or its label.
     """
 
     name: str
@@ -101,6 +133,10 @@ class DataFacts:
     classes: int = 0
     majority: FiniteFloat | None = None
     probed: dict[str, int] = field(default_factory=dict)
+    tasks: tuple[TaskFacts, ...] = ()
+    sensitive: str | None = None
+    factors: tuple[str, ...] = ()
+    explains: Literal["x", "label"] = "x"
 
 
 @dataclass(frozen=True)
@@ -121,12 +157,14 @@ class Evaluation:
         omitted: what was asked for and could not be measured.
         warnings: what a reader should not overlook, one line each.
         widths: number of values in a code of each representation.
+        importance: how much each dimension of the code [latent] says of each factor [factors], in shares of all
+            importance; empty without factors.
         settings: the `evaluation` section of the run configuration.
         seed: seed of draws and intervals.
         code: version of the code that measured.
     """
 
-    schema: Literal[1]
+    schema: Literal[2]
     space: str
     recipe: str
     parameters: dict[str, Any]
@@ -139,6 +177,7 @@ class Evaluation:
     omitted: tuple[Omission, ...] = ()
     warnings: tuple[str, ...] = ()
     widths: dict[str, int] = field(default_factory=dict)
+    importance: tuple[tuple[FiniteFloat, ...], ...] = ()
     settings: Settings = Settings()
     seed: int = 0
     code: str = ""
@@ -150,8 +189,8 @@ def find(metrics: tuple[Metric, ...], name: str, representation: Representation 
 
 
 def largest_probe(metrics: tuple[Metric, ...], kind: str) -> Metric | None:
-    """Returns the encoder's accuracy at the largest label budget that was measured, None without probes."""
-    found = [m for m in metrics if m.representation == "encoder" and m.name.startswith(f"probe/{kind}/")]
+    """Returns the encoder's score for the label at the largest budget that was measured, None without probes."""
+    found = [m for m in metrics if m.representation == "encoder" and re.fullmatch(rf"probe/{kind}/\w+", m.name)]
     return found[-1] if found else None
 
 

@@ -1,7 +1,7 @@
 """What to measure and which bounds to meet: the run configuration's `evaluation` section."""
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -16,11 +16,17 @@ class Bound(Section):
     min: float | None = Field(default=None, description="The metric must be at least this.")
     max: float | None = Field(default=None, description="The metric must be at most this.")
     drop: Annotated[float, Field(ge=0)] | None = Field(
-        default=None, description="The most it may fall below the last blessed model's."
+        default=None,
+        description="The most it may fall below the last blessed model's; more is refused where it is significant.",
     )
     rise: Annotated[float, Field(ge=0)] | None = Field(
-        default=None, description="The most it may rise above the last blessed model's."
+        default=None,
+        description="The most it may rise above the last blessed model's; more is refused where it is significant.",
     )
+
+
+Kind = Literal["linear", "knn", "gbt", "mlp"]
+Family = Literal["probes", "ceiling", "clustering", "disentanglement", "leakage", "density", "privacy"]
 
 
 class Settings(Section):
@@ -33,6 +39,28 @@ class Settings(Section):
     seeds: Annotated[int, Field(ge=2, le=100)] = Field(default=5, description="Random draws behind each interval.")
     examples: Annotated[int, Field(ge=100)] = Field(
         default=10_000, description="The most examples of a split the probes and baselines look at."
+    )
+    slices: tuple[str, ...] = Field(
+        default=(),
+        description="Columns by whose values the test examples are told apart and measured each: inputs of a table, "
+        "the label, the sensitive attribute, factors, targets.",
+    )
+    probes: tuple[Kind, ...] = Field(
+        default=("linear", "knn"),
+        min_length=1,
+        description="Readers of codes: linear, knn (nearest neighbors), gbt (boosted trees), mlp (a small network).",
+    )
+    tasks: tuple[str, ...] | None = Field(
+        default=None,
+        description="Columns to predict beside the label (targets, factors, sensitive attribute); null: all targets.",
+    )
+    measure: tuple[Family, ...] = Field(
+        default=get_args(Family),
+        description="What is measured beside rate, distortion and active units, as far as the data allows it.",
+    )
+    significance: Annotated[float, Field(gt=0, le=0.5)] = Field(
+        default=0.05,
+        description="Probability of refusing, over all bounds against the last blessed model, one that is no worse.",
     )
     bless: dict[str, Bound] = Field(default={}, description="Bounds by metric, such as `probe/linear/100: {min: 0.8}`.")
 

@@ -1,35 +1,86 @@
 """Metrics in words and numbers as people read them: the same in bounds, console and report."""
 
+from components.evaluator.names import Name
 from components.evaluator.schema import Metric
 
-PROBES = {"linear": "linear probe", "knn": "k-NN"}
+PROBES = {"linear": "linear probe", "knn": "k-NN", "gbt": "boosted trees", "mlp": "small network"}
 PLAIN = {"rate": "rate", "distortion": "distortion", "elbo": "ELBO", "active_units": "active units"}
 WORDS = {
     "encoder": "encoder",
     "pca": "PCA",
     "random": "random encoder",
     "raw": "raw features",
+    "ceiling": "supervised ceiling",
 }
-DECIMALS = {"nats": 2, "accuracy": 3, "count": 0}
+SCORES = {
+    "decomposition/mutual_information": "mutual information",
+    "decomposition/total_correlation": "total correlation",
+    "decomposition/dimension_wise_kl": "dimension-wise KL",
+    "decomposition/mismatch": "mismatch of aggregate posterior and prior",
+    "correlation/total_correlation": "Gaussian total correlation of codes",
+    "correlation/wasserstein": "Wasserstein correlation of codes",
+    "correlation/mutual_information": "mutual information between dimensions",
+    "disentanglement/beta_vae": "BetaVAE score",
+    "disentanglement/factor_vae": "FactorVAE score",
+    "disentanglement/mig": "MIG",
+    "disentanglement/sap": "SAP",
+    "disentanglement/modularity": "modularity",
+    "disentanglement/explicitness": "explicitness",
+    "disentanglement/irs": "IRS",
+    "disentanglement/dci_disentanglement": "DCI disentanglement (histogram trees)",
+    "disentanglement/dci_completeness": "DCI completeness (histogram trees)",
+    "disentanglement/dci_informativeness": "DCI informativeness (histogram trees)",
+    "clustering/accuracy": "cluster accuracy",
+    "clustering/nmi": "NMI of clusters",
+    "clustering/ari": "ARI of clusters",
+    "clustering/silhouette": "silhouette of clusters",
+    "leakage/linear": "leakage, linear probe",
+    "leakage/mlp": "leakage, small network",
+    "leakage_auc/linear": "AUC of leakage, linear probe",
+    "leakage_auc/mlp": "AUC of leakage, small network",
+    "attribute_inference/mlp": "advantage of attribute inference",
+    "fairness/demographic_parity": "demographic-parity gap",
+    "fairness/equal_opportunity": "equal-opportunity gap",
+    "fairness/equalized_odds": "equalized-odds gap",
+    "fairness/worst_group": "accuracy in the worst group",
+    "membership/advantage": "advantage of membership inference",
+    "membership/auc": "AUC of membership inference",
+}
+CAPITAL = ("k-NN",)
+DECIMALS = {"nats": 2, "count": 0}
 
 
-def probe_name(kind: str, budget: int | str) -> str:
-    """Returns the metric name of a probe at a label budget, such as `probe/linear/100`."""
-    return f"probe/{kind}/{budget}"
+def in_words(name: str, *, explains: str = "x") -> str:
+    """Returns a metric's name in words: `probe/linear/100` is "linear probe, 100 labels".
+
+    Args:
+        name: the metric's name.
+        explains: what the distortion is of, the example (`x`) or its `label`.
+    """
+    parts = Name.parse(name)
+    column = f" of {parts.column}" if parts.column is not None else ""
+    where = f", where {parts.slice} is {parts.value}" if parts.slice is not None else ""
+    return f"{_base(parts.base, explains)}{column}{where}"
 
 
-def in_words(name: str) -> str:
-    """Returns a metric's name in words: `probe/linear/100` is "linear probe, 100 labels"."""
-    if name in PLAIN:
-        return PLAIN[name]
-    _, kind, budget = name.split("/")
-    return f"{PROBES[kind]}, {budget_in_words(budget)}"
+def _base(base: str, explains: str) -> str:
+    if base == "distortion" and explains == "label":
+        return "distortion of the label"
+    if base in PLAIN or base in SCORES:
+        return {**PLAIN, **SCORES}[base]
+    what, kind, *budget = base.split("/")
+    if kind not in PROBES:
+        return base
+    if what == "efficiency":
+        return f"share that 100 labels reach, {PROBES[kind]}"
+    words = f"{PROBES[kind]}, {budget_in_words(budget[0])}" if budget else PROBES[kind]
+    return f"distortion of the label, {words}" if what == "label_distortion" else words
 
 
-def heading(name: str) -> str:
+def heading(name: str, *, explains: str = "x") -> str:
     """Returns a metric's name in words with a capital letter, except for the k of k-NN."""
-    words = in_words(name)
-    return words if words.startswith("k-NN") else f"{words[0].upper()}{words[1:]}"
+    words = in_words(name, explains=explains)
+    return words if words.startswith(CAPITAL) else f"{words[0].upper()}{words[1:]}"
 
 
 def budget_in_words(budget: str) -> str:
@@ -38,8 +89,8 @@ def budget_in_words(budget: str) -> str:
 
 
 def number(value: float, unit: str) -> str:
-    """Returns a value at its unit's precision: nats 0.01, accuracy 0.001, counts whole."""
-    return f"{value:,.{DECIMALS[unit]}f}"
+    """Returns a value at its unit's precision: nats 0.01, counts whole, all others 0.001."""
+    return f"{value:,.{DECIMALS.get(unit, 3)}f}"
 
 
 def value_in_words(metric: Metric) -> str:
@@ -50,7 +101,7 @@ def value_in_words(metric: Metric) -> str:
 
 def beside(value: float, limit: float, unit: str) -> str:
     """Returns a value with as many decimals as it takes to see on which side of a limit it is, up to six."""
-    decimals = DECIMALS[unit]
+    decimals = DECIMALS.get(unit, 3)
     while decimals < 6 and _side(round(value, decimals), limit) != _side(value, limit):
         decimals += 1
     return f"{value:,.{decimals}f}"

@@ -2,6 +2,31 @@
 
 import numpy as np
 
+from components.metrics.targets import LEAST_NUMBERS, Kind, Targets
+from components.metrics.undefined import UndefinedError
+
+
+def draw(targets: Targets, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Draws `size` rows of the training part: stratified for classes, any for other targets.
+
+    Args:
+        targets: what there is to predict.
+        size: number of examples to draw.
+        rng: source of the draw.
+
+    Returns:
+        Indices into `targets.train`, [size], without repetition.
+
+    Raises:
+        UndefinedError: if so many cannot be drawn.
+    """
+    reason = omission(targets.train, size, kind=targets.kind)
+    if reason:
+        raise UndefinedError(reason)
+    if targets.kind == "classification":
+        return stratified(targets.train, size, rng)
+    return rng.choice(len(targets.train), size, replace=False)
+
 
 def stratified(labels: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     """Draws `size` examples so that every class has its share, and at least one example.
@@ -46,13 +71,14 @@ def _quotas(sizes: np.ndarray, size: int) -> np.ndarray:
     return quotas
 
 
-def omission(labels: np.ndarray, budget: int | str) -> str | None:
+def omission(labels: np.ndarray, budget: int | str, *, kind: Kind = "classification") -> str | None:
     """Returns why a label budget cannot be drawn from these training labels, None if it can."""
-    classes = len(np.unique(labels))
     if budget == "all":
         return None
-    if int(budget) < classes:
-        return f"{budget} labels are fewer than the {classes} classes"
     if int(budget) > len(labels):
         return f"only {len(labels):,} labelled training examples"
+    if kind == "regression" and int(budget) < LEAST_NUMBERS:
+        return f"{budget} labels are fewer than the {LEAST_NUMBERS} that numbers take"
+    if kind == "classification" and int(budget) < (classes := len(np.unique(labels))):
+        return f"{budget} labels are fewer than the {classes} classes"
     return None

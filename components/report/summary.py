@@ -6,6 +6,7 @@ from components.evaluator.schema import REPRESENTATIONS, BoundRecord, Evaluation
 from components.evaluator.wording import PROBES, WORDS, heading, number
 
 HEADLINE = ("rate", "distortion", "elbo", "active_units")
+AFTER = ("disentanglement/factor_vae", "disentanglement/mig", "leakage/mlp", "fairness/worst_group")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Row:
         value: its value.
         unit: what follows the value, as "nats" or "of 10"; "" for accuracies.
         interval: its 95 % interval, "" without one.
-        best: whether the encoder is at least as good as every baseline; False without baselines.
+        best: whether the encoder is at least as good as every baseline, the ceiling apart; False without baselines.
         rivals: the baselines' values, empty where the metric has none.
     """
 
@@ -39,9 +40,16 @@ class Row:
 
 
 def summary_rows(evaluation: Evaluation) -> list[Row]:
-    """Returns rate, distortion, ELBO, active units and each probe at its largest label budget."""
-    chosen = [find(evaluation.metrics, name) for name in HEADLINE]
-    chosen += [largest_probe(evaluation.metrics, kind) for kind in PROBES]
+    """Returns the few numbers.
+
+    Rate, distortion, ELBO and active units; each probe of the label at its largest label budget, and of every
+    other task the first probe; the scores of disentanglement and leakage that say most, where they were measured.
+    """
+    metrics = evaluation.metrics
+    chosen = [find(metrics, name) for name in HEADLINE]
+    chosen += [largest_probe(metrics, kind) for kind in PROBES]
+    chosen += [find(metrics, f"probe/{evaluation.settings.probes[0]}/all of {t.column}") for t in evaluation.data.tasks]
+    chosen += [find(metrics, name) for name in AFTER]
     return [_row(evaluation, metric) for metric in chosen if metric]
 
 
@@ -82,17 +90,21 @@ def console_summary(evaluation: Evaluation) -> list[str]:
 
 
 def _row(evaluation: Evaluation, metric: Metric) -> Row:
-    baselines = [find(evaluation.metrics, metric.name, name) for name in REPRESENTATIONS if name != "encoder"]
-    others = [other for other in baselines if other]
-    top = max([metric.value, *(other.value for other in others)])
-    units = {"nats": "nats", "count": f"of {evaluation.latent}", "accuracy": ""}
+    baselines = [find(evaluation.metrics, metric.name, name) for name in (*REPRESENTATIONS, "ceiling")]
+    others = [other for other in baselines if other and other.representation != "encoder"]
+    rivals = [other.value for other in others if other.representation != "ceiling"]
+    top = (min if metric.name.startswith("leakage") else max)([metric.value, *rivals])
+    units = {"nats": "nats", "count": f"of {evaluation.latent}"}
     return Row(
-        name=heading(metric.name),
+        name=heading(metric.name, explains=evaluation.data.explains),
         value=number(metric.value, metric.unit),
-        unit=units[metric.unit],
+        unit=units.get(metric.unit, ""),
         interval=interval_in_words(metric),
         best=bool(others) and metric.value == top,
-        rivals=tuple(Rival(WORDS[o.representation], number(o.value, o.unit), o.value == top) for o in others),
+        rivals=tuple(
+            Rival(WORDS[o.representation], number(o.value, o.unit), o.representation != "ceiling" and o.value == top)
+            for o in others
+        ),
     )
 
 

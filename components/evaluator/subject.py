@@ -1,0 +1,116 @@
+"""One model's embeddings: everything that families of metrics may ask of it, one representation at a time."""
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from components.evaluator import rows, slicing
+from components.evaluator.examples import TEST, TRAIN, Chosen, NoTask, Task
+from components.evaluator.families.view import View
+from components.evaluator.schema import REPRESENTATIONS, Representation
+from components.evaluator.settings import Settings
+from components.metrics.baselines import pca
+from components.metrics.probes import Codes
+from components.metrics.targets import Kind
+from models.features.beside import slice_columns
+from models.features.spec import FeatureSpec
+
+
+class Subject:
+    """A model's embeddings of the chosen examples.
+
+    Args:
+        root: folder of the Embeddings artifact.
+        head: what its files say about the model and the data.
+        chosen: the examples.
+        settings: what to measure.
+        seed: seed of draws, intervals and PCA.
+    """
+
+    def __init__(self, root: Path, head: rows.Header, chosen: Chosen, settings: Settings, *, seed: int):
+        self._root = root
+        self._head = head
+        self._chosen = chosen
+        self.settings = settings
+        self.seed = seed
+        spec = head.spec
+        self.label = chosen.task("label", None, column=spec.label or "", kind="classification")
+        self.tasks = tuple(self._task(name) for name in task_names(settings, spec))
+        self.sensitive = chosen.task("sensitive", spec.sensitive, column=spec.sensitive or "", kind="classification")
+
+    @functools.cached_property
+    def factors(self) -> np.ndarray | None:
+        """Ground-truth factors of the chosen test examples, [test examples, factors]; None where one is missing."""
+        names = self._head.spec.factors
+        columns = [column for name in names if (column := self._chosen.column(f"factor:{name}")) is not None]
+        return np.stack(columns, axis=1) if columns and len(columns) == len(names) else None
+
+    @functools.cached_property
+    def slices(self) -> dict[str, np.ndarray]:
+        """What the chosen test examples are told apart by, by column."""
+        return slicing.columns(self._chosen.test, self.settings.slices, slice_columns(self._head.spec))
+
+    @property
+    def asked(self) -> bool:
+        """Whether there is anything to ask of codes: a label, another task, a sensitive attribute, factors."""
+        tasks = (self.label, self.sensitive, *self.tasks)
+        return self.factors is not None or any(isinstance(task, Task) for task in tasks)
+
+    @property
+    def count(self) -> int:
+        """Number of views: the baselines are looked at only where there is something to ask."""
+        return len(REPRESENTATIONS) if self.asked else 1
+
+    def views(self) -> Iterator[View]:
+        """Yields one representation after another, the encoder last, so that only one is in memory."""
+        if self.asked:
+            features = self._codes("baselines", "features")
+            yield self._view("raw", features)
+            yield self._view("pca", pca(features, width=self._head.latent, seed=self.seed))
+            del features
+            yield self._view("random", self._codes("baselines", "random"))
+        yield self.encoder()
+
+    def encoder(self) -> View:
+        """Returns the encoder's own view."""
+        return self._view("encoder", self._codes("embeddings", "embedding"))
+
+    def nats(self, name: str, split: str = TEST) -> np.ndarray:
+        """Returns rate, distortion or elbo of the chosen examples of one split, nats."""
+        part = self._chosen.train if split == TRAIN else self._chosen.test
+        return rows.gather_scalars(self._root, split, name, ids=part.ids)
+
+    def _view(self, representation: Representation, codes: Codes) -> View:
+        return View(
+            representation=representation,
+            codes=codes,
+            chosen=self._chosen,
+            label=self.label,
+            tasks=self.tasks,
+            sensitive=self.sensitive,
+            factors=self.factors,
+            stddev=lambda: self._gathered("embeddings", "stddev", TEST),
+            nats=self.nats,
+            settings=self.settings,
+            seed=self.seed,
+        )
+
+    def _codes(self, prefix: str, column: str) -> Codes:
+        return Codes(*(self._gathered(prefix, column, split) for split in (TRAIN, TEST)))
+
+    def _gathered(self, prefix: str, column: str, split: str) -> np.ndarray:
+        part = self._chosen.train if split == TRAIN else self._chosen.test
+        return rows.gather(self._root, split, prefix=prefix, column=column, ids=part.ids)
+
+    def _task(self, name: str) -> Task | NoTask:
+        spec = self._head.spec
+        kinds: dict[str, Kind] = {target.name: target.kind for target in spec.targets}
+        key = f"target:{name}" if name in kinds else slice_columns(spec).get(name, name)
+        return self._chosen.task(key, name, column=name, kind=kinds.get(name, "classification"))
+
+
+def task_names(settings: Settings, spec: FeatureSpec) -> tuple[str, ...]:
+    """Returns the columns to predict beside the label: those that are asked for, or all targets."""
+    return tuple(target.name for target in spec.targets) if settings.tasks is None else settings.tasks
