@@ -122,7 +122,7 @@ class Autoencoder(Configured, keras.Model):
         batch = {key: tf.convert_to_tensor(value) for key, value in inputs.items()}
         x = batch["x"]
         stream = self.step.value if training and seed is None else EVALUATION
-        noise = _noise(self.seed if seed is None else seed, stream, x)
+        noise = noise_of(self.seed if seed is None else seed, stream, x)
         fold = tf.random.experimental.stateless_fold_in
         context = self.context(batch, seed=fold(noise, 1), training=training)
         posterior = self.encoder(x, context=context, training=training)
@@ -171,7 +171,7 @@ class Autoencoder(Configured, keras.Model):
     def rate(self, x: tf.Tensor, context: Context | None = None) -> tf.Tensor:
         """Returns KL(q(z|x) || p(z)) of each example: nats, [batch]."""
         posterior = self.encode(x, context)
-        z = posterior.sample(seed=_noise(self.seed, EVALUATION, x))
+        z = posterior.sample(seed=noise_of(self.seed, EVALUATION, x))
         return kl(posterior, self.prior(context=context), z)
 
     def distortion(self, x: tf.Tensor, context: Context | None = None) -> tf.Tensor:
@@ -224,7 +224,7 @@ class Autoencoder(Configured, keras.Model):
         return " + ".join(str(term) for term in self.terms)
 
 
-def _noise(seed: int, stream: tf.Tensor | int, x: tf.Tensor) -> tf.Tensor:
-    """A stateless seed, int32 [2], for one batch: differs by seed, by stream and by content."""
+def noise_of(seed: int, stream: tf.Tensor | int, x: tf.Tensor) -> tf.Tensor:
+    """Returns a stateless seed, int32 [2], for one batch: differs by seed, by stream and by content."""
     base = tf.stack([seed, tf.cast(stream, tf.int32)])
     return tf.random.experimental.stateless_fold_in(base, tf.reduce_sum(tf.bitcast(x, tf.int32)))

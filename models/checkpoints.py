@@ -4,11 +4,15 @@ import dataclasses
 import json
 import shutil
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import keras
 import tensorflow as tf
 
 from models.errors import InputError
+
+KEEP = "keep"
+"""A file of this name among the checkpoints says that the training is to go on later, with more epochs."""
 
 
 @dataclass
@@ -71,11 +75,17 @@ class Checkpoints:
         self._restored: list | None = None
         self._state = state
 
-    def restore(self) -> bool:
-        """Puts model, optimizer, best weights and state back to the last checkpoint, if there is one."""
-        if self._manager.latest_checkpoint is None:
+    def restore(self, most: int | None = None) -> bool:
+        """Puts model, optimizer, best weights and state back to the last checkpoint, if there is one.
+
+        Args:
+            most: checkpoints beyond this step are a longer training's, and passed over.
+        """
+        steps = {int(path.rpartition("-")[2]): path for path in self._manager.checkpoints}
+        within = [step for step in steps if most is None or step <= most]
+        if not within:
             return False
-        self._checkpoint.restore(self._manager.latest_checkpoint).assert_consumed()
+        self._checkpoint.restore(steps[max(within)]).assert_consumed()
         self._restored = [variable.numpy() for variable in self._metrics]
         return True
 
@@ -104,5 +114,6 @@ class Checkpoints:
             ) from error
 
     def clear(self) -> None:
-        """Removes all checkpoints."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Removes all checkpoints, unless the training is to go on later."""
+        if not Path(self._folder, KEEP).exists():
+            shutil.rmtree(self._folder, ignore_errors=True)

@@ -4,7 +4,7 @@ import base64
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from models import artifact
 from models.atomic import placed, write_whole
 from models.features.dataset import Examples
+from models.measures import Measures
 from models.signatures import Signatures
 from models.task import Task
 
@@ -40,7 +41,7 @@ def write(model: keras.Model, task: Task, held_out: Examples, *, summary: Mappin
         path.mkdir()
         model.save(path / artifact.KERAS.name)
     with placed(folder / artifact.BASELINES) as path:
-        _write_baselines(task, held_out.transform, path)
+        _write_baselines(model, signatures, task, held_out.transform, path)
     _write_json(folder / artifact.GOLDEN, _golden(signatures, held_out))
     _write_json(folder / artifact.TRAINING, summary)
     _write_json(folder / artifact.CONFIGURATION, task.configuration)
@@ -90,25 +91,31 @@ def _write_serving(model: keras.Model, signatures: Signatures, task: Task, path:
     }
     if task.spec.kind == "image":
         endpoints["embed_bytes"] = (signatures.embed_bytes, tf.TensorSpec([None], tf.string, name="image_bytes"))
-    _write_archive(model, signatures, endpoints, path)
+    _write_archive([model, signatures.layer], endpoints, path)
     _rename_inputs(path, "embed", {name: key for key, name in names.items()})
 
 
-def _write_baselines(task: Task, transform: tft.TFTransformOutput, path: Path) -> None:
-    random = task.build()
-    signatures = Signatures(random, transform, task.spec)
-    examples = tf.TensorSpec([None], tf.string, name="examples")
-    _write_archive(random, signatures, {"serving_default": (signatures.baseline, examples)}, path)
-
-
-def _write_archive(
-    model: keras.Model, signatures: Signatures, endpoints: Mapping[str, tuple[Callable, Any]], path: Path
+def _write_baselines(
+    model: keras.Model, signatures: Signatures, task: Task, transform: tft.TFTransformOutput, path: Path
 ) -> None:
+    random = task.build()
+    baseline = Signatures(random, transform, task.spec)
+    measures = Measures(model, signatures, task.spec)
+    examples = tf.TensorSpec([None], tf.string, name="examples")
+    endpoints = {
+        "serving_default": (baseline.baseline, examples),
+        "likelihood": (measures.likelihood, examples, tf.TensorSpec([], tf.int32, name="samples")),
+        "noisy": (measures.noisy, examples, tf.TensorSpec([], tf.float32, name="level")),
+    }
+    _write_archive([random, model, baseline.layer, signatures.layer], endpoints, path)
+
+
+def _write_archive(parts: Sequence[Any], endpoints: Mapping[str, tuple[Any, ...]], path: Path) -> None:
     archive = keras.export.ExportArchive()
-    archive.track(model)
-    archive.track(signatures.layer)
-    for name, (function, tensors) in endpoints.items():
-        archive.add_endpoint(name, tf.autograph.experimental.do_not_convert(function), [tensors])
+    for part in parts:
+        archive.track(part)
+    for name, (function, *tensors) in endpoints.items():
+        archive.add_endpoint(name, tf.autograph.experimental.do_not_convert(function), tensors)
     archive.write_out(str(path), verbose=False)
 
 

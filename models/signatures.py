@@ -64,7 +64,7 @@ class Signatures:
         the same score; the training's metric of this name averages over samples of z. Label and sensitive
         attribute are read where the model needs them; without a label, a label's distortion is 0.
         """
-        batch = self._batch(examples, roles=True)
+        batch = self.batch(examples, roles=True)
         context = self._model.context(batch)
         posterior = self._model.encode(batch["x"])
         rate = self._rate(posterior)
@@ -79,7 +79,7 @@ class Signatures:
 
     def inputs(self, examples: tf.Tensor) -> tf.Tensor:
         """Returns the model's input [batch, *event] of serialized examples [batch]."""
-        return self._batch(examples)["x"]
+        return self.batch(examples)["x"]
 
     @property
     def tensors(self) -> dict[str, tf.TensorSpec]:
@@ -92,7 +92,8 @@ class Signatures:
         kinds = {"numeric": tf.float32, "categorical": tf.string}
         return {c.name: tf.TensorSpec([None], kinds[c.kind]) for c in spec.columns}
 
-    def _batch(self, examples: tf.Tensor, *, roles: bool = False) -> dict[str, tf.Tensor]:
+    def batch(self, examples: tf.Tensor, *, roles: bool = False) -> dict[str, tf.Tensor]:
+        """Returns the model's batch of serialized examples [batch], with label and attribute where `roles` says so."""
         return self._transformed(parse(tf.ensure_shape(examples, [None]), self._spec, roles=roles))
 
     def _transformed(self, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -81,7 +81,7 @@ class Training:
 
     def run(self) -> dict[str, Any]:
         """Trains, puts the best weights back and returns the summary that goes into `training.json`."""
-        if self.checkpoints.restore():
+        if self.checkpoints.restore(self.plan.total):
             _log.info("resuming at step %d", self.state.step)
         self._fit()
         for copy, weight in zip(self._best, self.model.weights, strict=True):

@@ -3,9 +3,11 @@
 import hashlib
 import json
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from tfx import v1 as tfx
+from tfx.dsl.components.common.resolver import ResolverStrategy
 from tfx.orchestration import metadata
 from tfx.orchestration import pipeline as tfx_pipeline
 
@@ -34,11 +36,46 @@ def dotted(function) -> str:
     return f"{function.__module__}.{function.__qualname__}"
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """A pipeline as far as the embeddings: its nodes in order, and those that later ones read."""
+
+    nodes: list[Any]
+    trainer: Any
+    blessed: Any
+    embedder: Any
+
+
 def create_pipeline(config: Config) -> tfx_pipeline.Pipeline:
     """Returns the TFX pipeline of a run.
 
     Args:
         config: the validated run configuration.
+
+    Raises:
+        InputError: if the data cannot be used.
+    """
+    encoded = encode(config, reference=LatestOtherBlessed)
+    model = encoded.trainer.outputs["model"]
+    evaluator = evaluate(config, encoded)
+    check = ServingCheck(model=model, code=code.version("components.serving_check", "serving", *ARTIFACT))
+    pusher = Pusher(
+        model=model,
+        blessing=evaluator.outputs["blessing"],
+        infra_blessing=check.outputs["infra_blessing"],
+        folder=str(paths.serving(config)),
+        keep=config.serving.keep,
+        look=str(time.time_ns()),
+    )
+    return assemble(config, [*encoded.nodes, evaluator, check, pusher])
+
+
+def encode(config: Config, *, reference: type[ResolverStrategy]) -> Encoded:
+    """Returns the pipeline from the raw data to the embeddings.
+
+    Args:
+        config: the validated run configuration.
+        reference: says which blessed model the new one is compared with.
 
     Raises:
         InputError: if the data cannot be used.
@@ -51,7 +88,7 @@ def create_pipeline(config: Config) -> tfx_pipeline.Pipeline:
     validator = tfx.components.ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )
-    gate = ValidationGate(anomalies=validator.outputs["anomalies"])
+    gate = ValidationGate(anomalies=validator.outputs["anomalies"], optional=json.dumps(_optional(config, ingest)))
     transform = tfx.components.Transform(
         examples=examples,
         schema=schema.outputs["schema"],
@@ -73,7 +110,7 @@ def create_pipeline(config: Config) -> tfx_pipeline.Pipeline:
     )
     model = trainer.outputs["model"]
     blessed = tfx.dsl.Resolver(
-        strategy_class=LatestOtherBlessed,
+        strategy_class=reference,
         current=model,
         model=Channel(type=artifacts.Model),
         model_blessing=Channel(type=artifacts.ModelBlessing),
@@ -83,29 +120,30 @@ def create_pipeline(config: Config) -> tfx_pipeline.Pipeline:
         model=model,
         baseline_model=blessed.outputs["model"],
         limit=config.evaluation.examples,
+        slices=_slices(config, ingest),
+        measures=config.evaluation.measures,
         code=code.version("components.embedder", *ARTIFACT),
     )
-    evaluator = RepresentationEvaluator(
-        embeddings=embedder.outputs["embeddings"],
-        baseline_embeddings=embedder.outputs["baseline_embeddings"],
-        model=model,
-        baseline_model=blessed.outputs["model"],
+    nodes = [ingest, statistics, schema, validator, gate, transform, trainer, blessed, embedder]
+    return Encoded(nodes, trainer=trainer, blessed=blessed, embedder=embedder)
+
+
+def evaluate(config: Config, encoded: Encoded) -> Any:
+    """Returns the node that measures the embeddings and blesses the model, or not."""
+    return RepresentationEvaluator(
+        embeddings=encoded.embedder.outputs["embeddings"],
+        baseline_embeddings=encoded.embedder.outputs["baseline_embeddings"],
+        model=encoded.trainer.outputs["model"],
+        baseline_model=encoded.blessed.outputs["model"],
         settings=config.evaluation.model_dump_json(),
         data=config.data.source,
         seed=config.seed,
         code=code.version("components.evaluator", "components.metrics", "components.report", *ARTIFACT),
     )
-    check = ServingCheck(model=model, code=code.version("components.serving_check", "serving", *ARTIFACT))
-    pusher = Pusher(
-        model=model,
-        blessing=evaluator.outputs["blessing"],
-        infra_blessing=check.outputs["infra_blessing"],
-        folder=str(paths.serving(config)),
-        keep=config.serving.keep,
-        look=str(time.time_ns()),
-    )
-    nodes = [ingest, statistics, schema, validator, gate, transform, trainer, blessed]
-    nodes += [embedder, evaluator, check, pusher]
+
+
+def assemble(config: Config, nodes: list[Any]) -> tfx_pipeline.Pipeline:
+    """Returns nodes, in order, as a pipeline with the run's name, folder and store."""
     return tfx_pipeline.Pipeline(
         pipeline_name=config.name,
         pipeline_root=str(paths.root(config)),
@@ -134,10 +172,23 @@ def _training(config: Config, ingest: Ingest) -> dict[str, Any]:
         "seed": config.seed,
         "code": code.version("models"),
     }
-    # An unfinished training is resumed only by a run that would train the same model on the same examples.
-    identity = [settings, ingest.query]
+    # An unfinished training is resumed only by a run that would train the same model on the same examples. How many
+    # epochs it is to have does not matter: up to any of them, training for more takes the same steps.
+    endless = {name: value for name, value in settings["training"].items() if name != "epochs"}
+    identity = [settings | {"training": endless}, ingest.query]
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
     return settings | {"checkpoints": str(paths.checkpoints(config) / key)}
+
+
+def _optional(config: Config, ingest: Ingest) -> list[str]:
+    """Returns the targets, of which a split may have none; a schema of the user's own says itself what it may."""
+    return [] if config.data.schema_path else [target.name for target in ingest.description.spec.targets]
+
+
+def _slices(config: Config, ingest: Ingest) -> list[str]:
+    """Returns the slices that the Embedder writes: inputs of a table; all else stands beside the codes anyway."""
+    wanted = config.evaluation.slices
+    return [column.name for column in ingest.description.spec.columns if column.name in wanted]
 
 
 def _workers(config: Config) -> list[str]:

@@ -9,6 +9,7 @@ from models import recipes  # first: it fixes which Keras TensorFlow brings
 import keras
 import numpy as np
 import tensorflow as tf
+from contracts import gradients_of, loss_of
 from worlds import World
 
 from models.autoencoder import Autoencoder
@@ -58,3 +59,22 @@ def train(
             step(tf.random.stateless_uniform([batch], [0, index], 0, count, tf.int32))
 
     loop()
+
+
+def slopes(model: Autoencoder, batch: dict[str, np.ndarray]) -> tuple[float, float]:
+    """Slope of the loss along its gradient: the gradient's length, and what a small step there and back measures.
+
+    They agree only if the gradient is that of the whole loss: no part of it is cut off, none comes from elsewhere.
+    """
+    gradients = [0.0 if gradient is None else np.asarray(gradient) for gradient in gradients_of(model, batch)]
+    length = float(np.sqrt(sum(np.sum(gradient**2) for gradient in gradients)))
+    weights = [variable.numpy() for variable in model.trainable_variables]
+    reach = 1e-3 * abs(float(loss_of(model, batch))) / length  # moves the loss by a thousandth of itself
+    losses = []
+    for sign in (1, -1):
+        for variable, weight, gradient in zip(model.trainable_variables, weights, gradients, strict=True):
+            variable.assign(weight + sign * reach / length * gradient)
+        losses.append(float(loss_of(model, batch)))
+    for variable, weight in zip(model.trainable_variables, weights, strict=True):
+        variable.assign(weight)
+    return length, (losses[0] - losses[1]) / (2 * reach)

@@ -143,10 +143,28 @@ def test_the_trainer_keeps_what_decides_it_and_nothing_else_busts_its_cache(monk
         other = trained_with(monkeypatch, tmp_path, data="x.npz", **sets, **change)
         assert other != first
         assert other["checkpoints"] != first["checkpoints"]
+    longer = trained_with(monkeypatch, tmp_path, data="x.npz", **sets, training__epochs="7")
+    assert longer != first
+    assert longer["checkpoints"] == first["checkpoints"]  # a promoted trial goes on from them
 
 
-def artifact(identity: int, **properties: int):
-    return types.SimpleNamespace(id=identity, get_int_custom_property=lambda key: properties.get(key, 0))
+def artifact(identity: int, *, uri: str = "/runs/digits/RepresentationEvaluator/blessing/7", **properties: int):
+    return types.SimpleNamespace(id=identity, uri=uri, get_int_custom_property=lambda key: properties.get(key, 0))
+
+
+def test_a_trial_of_a_sweep_is_no_blessed_model():
+    from pipeline.resolver import ById, LatestOtherBlessed, NoneBlessed
+
+    models = [artifact(1), artifact(2)]
+    trial = artifact(11, uri="/runs/digits/TrialEvaluator/blessing/7", blessed=1, current_model_id=1)
+    channels = {"current": [models[1]], "model": models, "model_blessing": [trial]}
+    assert LatestOtherBlessed().resolve_artifacts(None, channels)["model"] == []
+    ordinary = artifact(12, blessed=1, current_model_id=1)
+    both = channels | {"model_blessing": [trial, ordinary]}
+    assert LatestOtherBlessed().resolve_artifacts(None, both)["model"] == models[:1]
+    assert NoneBlessed().resolve_artifacts(None, both) == channels | {"model": [], "model_blessing": []}
+    found = ById({"models": [2, 3, 1]}).resolve_artifacts(None, {"models": models})
+    assert found == {"models": [models[1], models[0]]}
 
 
 def test_a_model_is_never_compared_with_itself():

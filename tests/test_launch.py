@@ -98,7 +98,7 @@ def test_starts_at_the_same_moment_get_ids_of_their_own(config, monkeypatch):
 
     monkeypatch.setattr(time, "strftime", second)
     with ThreadPoolExecutor(8) as starts:
-        found = list(starts.map(launch._write_settings, [config] * 8))
+        found = list(starts.map(launch.write_settings, [config] * 8))
     ids = {"20260701-100000", *(f"20260701-100000-{count}" for count in range(2, 9))}
     assert {run_id for run_id, _ in found} == ids
     assert all(type(config).model_validate_json(path.read_text()) == config for _, path in found)

@@ -129,6 +129,8 @@ def test_draws_of_numbers_are_rows_without_repetition():
     targets = Targets(np.arange(50.0), np.arange(5.0), "regression")
     rows = draw(targets, 20, np.random.default_rng(0))
     assert len(set(rows.tolist())) == 20
+    rare = Targets(np.repeat([0, 1], [49, 1]), np.arange(2))
+    assert all(49 in draw(rare, 2, np.random.default_rng(seed)) for seed in range(5))
     with pytest.raises(UndefinedError, match="only 50 labelled"):
         draw(targets, 51, np.random.default_rng(0))
 

@@ -20,10 +20,12 @@ from models.estimators import (
     Decomposition,
     aggregate_covariance,
     covariance,
+    dhsic,
     exact_decomposition,
     log_groups,
     pairwise_log_density,
 )
+from models.kernels import RBF
 
 # Keras reads its variables by a protocol that NumPy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -107,6 +109,13 @@ def vae() -> Code:
     return code(learned("vae", digits))
 
 
+def test_a_vae_reaches_its_lower_bound_with_a_code_that_it_fills():
+    reached = vae()
+    assert reached.distortion + reached.rate <= 24.8
+    assert 2.5 <= reached.rate <= 5.0
+    assert reached.active >= 5
+
+
 def annealed(capacity: float) -> Code:
     return code(learned("annealed_vae", digits, gamma=30.0, capacity=capacity, steps=750))
 
@@ -181,17 +190,18 @@ def test_hfvae_makes_groups_independent_of_each_other_but_not_what_is_in_them():
     assert code(grouped).information > 0.75 * code(plain).information
 
 
-def across_halves(reached: Code) -> float:
-    """Sum of the squared correlations between the first four dimensions of the code and the others."""
-    deviation = np.sqrt(np.diag(reached.of_codes))
-    return float(np.sum((reached.of_codes / np.outer(deviation, deviation))[:4, 4:] ** 2))
+def dependence(model: Autoencoder) -> float:
+    """HSIC of the first four dimensions of the code and the others."""
+    z, near = model.trace(digits().batch).z, RBF((2.0,))
+    return float(dhsic([near(half, half) for half in (z[:, :4], z[:, 4:])]))
 
 
+# Measured, share of the dependence that is left, three seeds: .32, .34, .29.
 def test_hsic_vae_makes_the_halves_of_the_code_independent():
-    # Catches: the penalty left out.
-    split = code(learned("hsic_vae", anonymous, groups=2, weight=1000.0))
-    assert across_halves(split) < 0.05 * across_halves(vae())
-    assert split.information > 0.7 * vae().information
+    # Catches: the penalty left out, its sign, a tenth of its weight (.65 left) or ten times it (.06).
+    split = learned("hsic_vae", anonymous, groups=2, weight=1000.0)
+    assert 0.2 < dependence(split) / dependence(learned("vae", digits)) < 0.45
+    assert code(split).information > 0.7 * vae().information
 
 
 def test_a_multiplier_settles_where_the_rate_is_the_target():

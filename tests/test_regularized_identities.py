@@ -11,13 +11,23 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from contracts import loss_of, metrics_of
+from learning import slopes
 from traces import a_trace
 from worlds import World, digits
 
 from models import recipes
 from models.autoencoder import Autoencoder
+from models.kernels import RBF
 from models.recipes.records import Family
-from models.terms import CorrelationBetweenGroups, CorrelationWithinGroups, TotalCorrelation
+from models.terms import (
+    MMD,
+    CorrelationBetweenGroups,
+    CorrelationWithinGroups,
+    DiagonalCovariance,
+    HSICBetweenGroups,
+    OffDiagonalCovariance,
+    TotalCorrelation,
+)
 from models.trace import Trace
 
 # Keras reads its variables by a protocol that NumPy 2 deprecates.
@@ -176,6 +186,43 @@ def test_the_loss_is_the_sum_of_its_terms_at_their_prices(recipe):
     assert metrics["nll"] == pytest.approx(metrics["distortion"], rel=1e-6)
     for name, price in prices.items():  # every part is large enough to be missed
         assert abs(price * metrics[name]) > 1e-4 * charged, name
+
+
+# Recipe, its parameters, and what one of its metrics is to be.
+MEASURED = [
+    ("beta_tcvae", {}, TotalCorrelation(1797)),
+    ("hfvae", {"groups": 3}, CorrelationBetweenGroups(1797, [[0, 1], [2, 3], [4, 5]])),
+    ("hfvae", {"groups": 3}, CorrelationWithinGroups(1797, [[0, 1], [2, 3], [4, 5]])),
+    ("hsic_vae", {"groups": 2}, HSICBetweenGroups(RBF((3**0.5,)), [[0, 1, 2], [3, 4, 5]])),
+    ("info_vae", {}, MMD(RBF((6**0.5,)))),
+    ("dip_vae_i", {}, OffDiagonalCovariance(aggregate=False)),
+    ("dip_vae_i", {}, DiagonalCovariance(aggregate=False)),
+    ("dip_vae_ii", {}, OffDiagonalCovariance(aggregate=True)),
+    ("dip_vae_ii", {}, DiagonalCovariance(aggregate=True)),
+]
+
+
+# Catches: type I for type II and the other way round; another width of the kernel; another N.
+@pytest.mark.parametrize(("recipe", "parameters", "term"), MEASURED)
+def test_a_recipe_measures_what_its_objective_says(recipe, parameters, term):
+    model = perturbed(recipe, **parameters)
+    expected = float(tf.reduce_mean(term.estimate(model.trace(plain().batch))))
+    assert metrics_of(model, plain().batch)[term.name] == pytest.approx(expected, rel=1e-5)
+
+
+# Prices at which no gradient hides behind that of the distortion.
+HIGH: dict[str, Mapping[str, object]] = {
+    "factor_vae": {"gamma": 500.0, **CRITIC},
+    "hsic_vae": {"weight": 1e4},
+    "info_vae": {"lam": 1e3},
+}
+
+
+@pytest.mark.parametrize("recipe", PRICES | TARGETS)
+def test_the_gradient_is_that_of_the_whole_loss(recipe):
+    model = perturbed(recipe, **HIGH.get(recipe, (PRICES | TARGETS)[recipe][0]))
+    length, measured = slopes(model, plain().batch)
+    assert measured == pytest.approx(length, rel=0.01)
 
 
 @pytest.mark.parametrize("recipe", TARGETS)

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,12 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.utils import io_utils
 
 from components.artifacts import Embeddings
-from components.embedder.encoder import Baselines, Encoder
+from components.embedder.encoder import Baselines, Encoder, Measures
 from components.embedder.transforms import Sample, WriteTable
 from models.artifact import SERVING, read_metadata, read_spec
+
+TEST = "test"
+NO_MEASURES: Mapping[str, Any] = {"samples": 0, "noise": [], "examples": 1}
 
 _log = logging.getLogger("metaprior.embedder")
 
@@ -32,6 +35,7 @@ class _Model:
     record: dict[str, Any]
     encoder: shared.Shared = field(default_factory=shared.Shared)
     baselines: shared.Shared = field(default_factory=shared.Shared)
+    measures: shared.Shared = field(default_factory=shared.Shared)
 
     @classmethod
     def at(cls, uri: str) -> "_Model":
@@ -47,6 +51,10 @@ class _Model:
         load = functools.partial(Encoder, str(Path(self.uri, SERVING)), score=True, record=self.record, slices=slices)
         schema = Encoder.schema_of(self.record, score=True, slices=slices)
         return WriteTable(load, schema=schema, prefix=prefix, handle=self.encoder)
+
+    def measure(self, prefix: str, asked: dict[str, Any]) -> WriteTable:
+        load = functools.partial(Measures, self.uri, **asked)
+        return WriteTable(load, schema=Measures.schema_of(self.record, **asked), prefix=prefix, handle=self.measures)
 
     def compare(self, prefix: str, slices: Sequence[str]) -> WriteTable:
         load = functools.partial(Baselines, self.uri, slices=slices)
@@ -67,7 +75,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             input_dict: `examples`, `model`, and optionally `baseline_model`.
             output_dict: `embeddings` and `baseline_embeddings`.
             exec_properties: `examples_limit`, the most examples of a split in the baselines' table for each
-                column that probes may predict, and `slices`, a JSON list of input columns to write, too.
+                column that probes may predict, `slices`, a JSON list of input columns to write, too, and
+                `measures`, what is asked of the model beside codes of some test examples: a JSON object with
+                `samples` behind bounds on the likelihood, levels of `noise` and `examples`, the most of them.
         """
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         model = _Model.at(artifact_utils.get_single_uri(input_dict["model"]))
@@ -78,7 +88,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         spec = read_spec(model.record)
         known = (spec.label, spec.sensitive, *(target.name for target in spec.targets))
         sample = Sample(exec_properties["examples_limit"], key=spec.id, known=[name for name in known if name])
-        slices = tuple(json.loads(exec_properties["slices"]))
+        slices, asked = tuple(json.loads(exec_properties["slices"])), json.loads(exec_properties["measures"])
+        some = Sample(asked.pop("examples"), key=spec.id, known=[spec.label] if spec.label else [])
         with self._make_beam_pipeline() as pipeline:
             for split in splits:
                 files = io_utils.all_files_pattern(artifact_utils.get_split_uri([examples], split))
@@ -86,6 +97,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 _ = records | f"Embed[{split}]" >> model.embed(_prefix(output, split, "embeddings"), slices)
                 baselines = model.compare(_prefix(output, split, "baselines"), slices)
                 _ = records | f"Sample[{split}]" >> sample | f"Baselines[{split}]" >> baselines
+                if split == TEST and any(asked.values()):
+                    measures = model.measure(_prefix(output, split, "measures"), asked)
+                    _ = records | "Some" >> some | "Measures" >> measures
                 for last in blessed:
                     _ = records | f"Compare[{split}]" >> last.embed(_prefix(compared, split, "embeddings"), slices)
         _describe(output, splits, model)
@@ -123,6 +137,7 @@ class EmbedderSpec(types.ComponentSpec):
     PARAMETERS = {
         "examples_limit": component_spec.ExecutionParameter(type=int),
         "slices": component_spec.ExecutionParameter(type=str),
+        "measures": component_spec.ExecutionParameter(type=str),
         "code": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
@@ -145,6 +160,7 @@ class Embedder(base_beam_component.BaseBeamComponent):
         baseline_model: channel of the last blessed Model; its artifacts may be absent.
         limit: the most examples of a split in the baselines' table for each column that probes may predict.
         slices: input columns of a table to write beside the codes.
+        measures: what is asked of the model beside codes; see `Executor.Do`. Nothing by default.
         code: version of the code, part of the cache key.
 
     Outputs `embeddings` and `baseline_embeddings` (no splits where there is no blessed model), both
@@ -154,13 +170,24 @@ class Embedder(base_beam_component.BaseBeamComponent):
     SPEC_CLASS = EmbedderSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
-    def __init__(self, examples, *, model, baseline_model=None, limit: int, slices: Sequence[str] = (), code: str):
+    def __init__(
+        self,
+        examples,
+        *,
+        model,
+        baseline_model=None,
+        limit: int,
+        slices: Sequence[str] = (),
+        measures: Mapping[str, Any] = NO_MEASURES,
+        code: str,
+    ):
         spec = EmbedderSpec(
             examples=examples,
             model=model,
             baseline_model=baseline_model,
             examples_limit=limit,
             slices=json.dumps(list(slices)),
+            measures=json.dumps(dict(measures)),
             code=code,
             embeddings=types.Channel(type=Embeddings),
             baseline_embeddings=types.Channel(type=Embeddings),

@@ -11,6 +11,8 @@ import tensorflow as tf
 from components.embedder.context import Context
 from models.artifact import BASELINES, SERVING, read_metadata, read_spec
 
+BOUNDS = ("elbo", "iwae")
+
 
 def _schema(record: dict, slices: Sequence[str], *, codes: list[str], scalars: list[str]) -> pa.Schema:
     width = pa.list_(pa.field("item", pa.float32()))
@@ -66,6 +68,41 @@ class Encoder:
         if self._score:
             scores = self._score(examples=batch)
             columns += [pa.array(scores[name].numpy()) for name in ("distortion", "elbo")]
+        return pa.Table.from_arrays(columns, schema=self.schema)
+
+
+class Measures:
+    """Serialized examples in, a table of what the trained model says of them beside their codes.
+
+    Args:
+        model: uri of a trained model artifact.
+        samples: codes of each example behind its bounds on the likelihood; 0 for none.
+        noise: levels of noise whose codes are wanted.
+    """
+
+    def __init__(self, model: str, *, samples: int, noise: Sequence[float]):
+        record = read_metadata(Path(model, SERVING))
+        self._context = Context(read_spec(record))
+        self._samples = samples
+        self._noise = noise
+        self._model = tf.saved_model.load(str(Path(model, BASELINES)))
+        self.schema = self.schema_of(record, samples=samples, noise=noise)
+
+    @staticmethod
+    def schema_of(record: dict, *, samples: int, noise: Sequence[float]) -> pa.Schema:
+        """Returns the schema of the tables for the encoder with this record; no model is loaded."""
+        scalars = [f"sampled:{name}" for name in BOUNDS] if samples else []
+        return _schema(record, (), codes=[f"noisy:{level:g}" for level in noise], scalars=scalars)
+
+    def __call__(self, examples: Sequence[bytes]) -> pa.Table:
+        """Returns one row per example: context columns, codes by level of noise, sampled bounds in nats."""
+        batch = tf.constant(examples)
+        columns, run = self._context.columns(batch), self._model.signatures
+        for level in self._noise:
+            columns.append(vectors(run["noisy"](examples=batch, level=tf.constant(level))["embedding"].numpy()))
+        if self._samples:
+            bounds = run["likelihood"](examples=batch, samples=tf.constant(self._samples))
+            columns += [pa.array(bounds[name].numpy()) for name in BOUNDS]
         return pa.Table.from_arrays(columns, schema=self.schema)
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from components.evaluator import regression
 from components.evaluator.finding import Finding
-from components.evaluator.names import bases, known, of, probe_bases
+from components.evaluator.names import Name, bases, known, of, probe_bases
 from components.evaluator.regression import Loss
 from components.evaluator.schema import BoundRecord, Metric, Omission
 from components.evaluator.settings import Bound, Settings
@@ -54,6 +54,9 @@ def unknown(name: str, settings: Settings, tasks: Iterable[str] = ()) -> str | N
     """Returns the nearest name of a metric where a name is none, None where it is one."""
     if known(name, settings, tasks):
         return None
+    base = Name.parse(name).base
+    if base != name and known(base, settings, tasks):
+        name = of(base, Name.parse(name).column)
     return difflib.get_close_matches(name, metric_names(settings, tasks), n=1, cutoff=0)[0]
 
 

@@ -27,12 +27,16 @@ DISENTANGLEMENT = tuple(
         "factor_vae",
         "mig",
         "sap",
+        "sap_r2",
         "modularity",
         "explicitness",
         "irs",
         "dci_disentanglement",
         "dci_completeness",
         "dci_informativeness",
+        "dci_lasso_disentanglement",
+        "dci_lasso_completeness",
+        "unfairness",
     )
 )
 CLUSTERING = ("clustering/accuracy", "clustering/nmi", "clustering/ari", "clustering/silhouette")
@@ -43,7 +47,9 @@ FAIRNESS = (
     "fairness/equalized_odds",
     "fairness/worst_group",
 )
+LIKELIHOOD = ("likelihood/elbo", "likelihood/iwae")
 PRIVACY = ("membership/advantage", "membership/auc")
+ROBUSTNESS = ("displacement", "agreement", "drop")
 SLICED = re.compile(r"(rate|distortion|elbo|probe/[a-z]+/all|label_distortion/[a-z]+/all)")
 _NAME = re.compile(r"(?P<base>\S+)(?: of (?P<column>.+?))?(?: where (?P<slice>.+?)=(?P<value>.*))?")
 
@@ -107,6 +113,8 @@ def bases(settings: Settings) -> list[str]:
         *LEAKAGE,
         *FAIRNESS,
         *PRIVACY,
+        *LIKELIHOOD,
+        *(f"robustness/{what}/{level:g}" for what in ROBUSTNESS for level in settings.noise),
     ]
 
 

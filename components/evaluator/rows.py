@@ -119,7 +119,7 @@ def gather(root: Path, split: str, *, prefix: str, column: str, ids: list[str]) 
     Raises:
         InputError: if an id is not there, or a value is not finite.
     """
-    return _gather(root, split, prefix, column, ids=ids, read=matrix)
+    return gathered(root, split, prefix, column, ids=ids, read=matrix)
 
 
 def gather_scalars(root: Path, split: str, column: str, *, ids: list[str]) -> np.ndarray:
@@ -128,10 +128,15 @@ def gather_scalars(root: Path, split: str, column: str, *, ids: list[str]) -> np
     Raises:
         InputError: if an id is not there, or a value is not finite.
     """
-    return _gather(root, split, "embeddings", column, ids=ids, read=scalars)
+    return gathered(root, split, "embeddings", column, ids=ids, read=scalars)
 
 
-def _gather(root: Path, split: str, prefix: str, column: str, *, ids: list[str], read: Read) -> np.ndarray:
+def gathered(root: Path, split: str, prefix: str, column: str, *, ids: list[str], read: Read) -> np.ndarray:
+    """Returns what `read` makes of a column of the rows with the given ids, in their order, [ids, ...].
+
+    Raises:
+        InputError: if an id is not there, or a value is not finite.
+    """
     places = {id: place for place, id in enumerate(ids)}
     found = np.zeros(len(ids), bool)
     values = np.empty((len(ids), 0), np.float32)

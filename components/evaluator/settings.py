@@ -1,7 +1,7 @@
 """What to measure and which bounds to meet: the run configuration's `evaluation` section."""
 
 import math
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
@@ -26,7 +26,11 @@ class Bound(Section):
 
 
 Kind = Literal["linear", "knn", "gbt", "mlp"]
-Family = Literal["probes", "ceiling", "clustering", "disentanglement", "leakage", "density", "privacy"]
+Family = Literal[
+    "probes", "ceiling", "clustering", "disentanglement", "leakage", "density", "privacy", "likelihood", "robustness"
+]
+DEFAULT: tuple[Family, ...] = get_args(Family)[:-2]
+"""The others ask the model itself, which takes a while."""
 
 
 class Settings(Section):
@@ -55,14 +59,31 @@ class Settings(Section):
         description="Columns to predict beside the label (targets, factors, sensitive attribute); null: all targets.",
     )
     measure: tuple[Family, ...] = Field(
-        default=get_args(Family),
-        description="What is measured beside rate, distortion and active units, as far as the data allows it.",
+        default=DEFAULT,
+        description="What is measured beside rate, distortion and active units, as far as the data allows it; "
+        "likelihood and robustness ask the model itself, which takes a while.",
+    )
+    samples: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=100, description="Codes of an example behind its bounds on the likelihood."
+    )
+    noise: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        default=(0.1, 0.2, 0.5),
+        description="Levels of noise on the inputs for the robustness, in units of the model's input.",
+    )
+    asked: Positive = Field(
+        default=1_000, description="The most test examples of which likelihood and robustness are measured."
     )
     significance: Annotated[float, Field(gt=0, le=0.5)] = Field(
         default=0.05,
         description="Probability of refusing, over all bounds against the last blessed model, one that is no worse.",
     )
     bless: dict[str, Bound] = Field(default={}, description="Bounds by metric, such as `probe/linear/100: {min: 0.8}`.")
+
+    @property
+    def measures(self) -> dict[str, Any]:
+        """What the Embedder asks of the model beside codes."""
+        samples = self.samples if "likelihood" in self.measure else 0
+        return {"samples": samples, "noise": self.noise if "robustness" in self.measure else (), "examples": self.asked}
 
     @property
     def budgets(self) -> tuple[Budget, ...]:

@@ -82,6 +82,17 @@ class Subject:
         part = self._chosen.train if split == TRAIN else self._chosen.test
         return rows.gather_scalars(self._root, split, name, ids=part.ids)
 
+    def _measured(self, column: str) -> tuple[np.ndarray, np.ndarray] | None:
+        ids = self._chosen.test.ids
+        if column not in rows.columns(self._root, TEST, "measures"):
+            return None
+        known = {id: place for place, id in enumerate(ids)}
+        there = [id for batch in rows.stream(self._root, TEST, "measures", ("id",)) for id in batch["id"].to_pylist()]
+        places = np.sort([known[id] for id in there if id in known])
+        read = rows.matrix if column.startswith("noisy:") else rows.scalars
+        chosen = [ids[place] for place in places]
+        return places, rows.gathered(self._root, TEST, "measures", column, ids=chosen, read=read)
+
     def _view(self, representation: Representation, codes: Codes) -> View:
         return View(
             representation=representation,
@@ -93,6 +104,7 @@ class Subject:
             factors=self.factors,
             stddev=lambda: self._gathered("embeddings", "stddev", TEST),
             nats=self.nats,
+            measured=self._measured,
             settings=self.settings,
             seed=self.seed,
         )

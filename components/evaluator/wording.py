@@ -24,12 +24,16 @@ SCORES = {
     "disentanglement/factor_vae": "FactorVAE score",
     "disentanglement/mig": "MIG",
     "disentanglement/sap": "SAP",
+    "disentanglement/sap_r2": "SAP (squared correlation)",
     "disentanglement/modularity": "modularity",
     "disentanglement/explicitness": "explicitness",
     "disentanglement/irs": "IRS",
     "disentanglement/dci_disentanglement": "DCI disentanglement (histogram trees)",
     "disentanglement/dci_completeness": "DCI completeness (histogram trees)",
     "disentanglement/dci_informativeness": "DCI informativeness (histogram trees)",
+    "disentanglement/dci_lasso_disentanglement": "DCI disentanglement (lasso)",
+    "disentanglement/dci_lasso_completeness": "DCI completeness (lasso)",
+    "disentanglement/unfairness": "unfairness between factors",
     "clustering/accuracy": "cluster accuracy",
     "clustering/nmi": "NMI of clusters",
     "clustering/ari": "ARI of clusters",
@@ -43,8 +47,15 @@ SCORES = {
     "fairness/equal_opportunity": "equal-opportunity gap",
     "fairness/equalized_odds": "equalized-odds gap",
     "fairness/worst_group": "accuracy in the worst group",
+    "likelihood/elbo": "ELBO by samples",
+    "likelihood/iwae": "IWAE bound",
     "membership/advantage": "advantage of membership inference",
     "membership/auc": "AUC of membership inference",
+}
+ROBUSTNESS = {
+    "displacement": "displacement of codes",
+    "agreement": "agreement of k-NN",
+    "drop": "drop of the linear probe",
 }
 CAPITAL = ("k-NN",)
 DECIMALS = {"nats": 2, "count": 0}
@@ -69,6 +80,8 @@ def _base(base: str, explains: str) -> str:
     if base in PLAIN or base in SCORES:
         return {**PLAIN, **SCORES}[base]
     what, kind, *budget = base.split("/")
+    if what == "robustness":
+        return f"{ROBUSTNESS[kind]} under noise of {budget[0]}"
     if kind not in PROBES:
         return base
     if what == "efficiency":

@@ -27,7 +27,8 @@ def pca(features: Codes, *, width: int, seed: int) -> Codes:
         seed: seed of the randomized solver that wide features get.
     """
     model = PCA(min(width, *features.train.shape), random_state=seed)
-    train = model.fit_transform(features.train)
+    with np.errstate(invalid="ignore"):  # the shares of no variance at all, which nobody asks for
+        train = model.fit_transform(features.train)
     return Codes(train=train, test=model.transform(features.test))
 
 

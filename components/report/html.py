@@ -1,72 +1,116 @@
 """The report: one HTML page that needs nothing else, offline, on any screen, light and dark."""
 
-from importlib import resources
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-import jinja2
-import plotly.offline
-
 from components.evaluator.sample import Sample
 from components.evaluator.schema import REPRESENTATIONS, Evaluation
-from components.evaluator.wording import WORDS, heading, in_words, number
+from components.evaluator.wording import WORDS, heading, in_words
+from components.report import nats, tables
+from components.report.curves import LINES, SCORES, ceiling_of, label_distortion, label_efficiency
 from components.report.embedding_map import embedding_map
-from components.report.figures import LINES, dimensions, histogram, label_efficiency, rate_distortion
+from components.report.factors import heatmap
+from components.report.page import fill
+from components.report.pictures import pictures
+from components.report.slices import slices
 from components.report.style import Figure
 from components.report.summary import bounds_by_weight, interval_in_words, summary_rows, verdict
-from models.recipes.wording import parameter_in_words
+from components.report.tasks import Task, probed, tasks
 
-TEMPLATES = "templates"
+UNITS = {"classification": "accuracy", "multilabel": "auc", "regression": "r2"}
 
 
-def render(evaluation: Evaluation, sample: Sample) -> str:
+@dataclass(frozen=True)
+class Place:
+    """Where a probe's plots stand: `score-<id>` and `untold-<id>`."""
+
+    id: str
+    kind: str
+    title: str
+    score: str
+
+
+@dataclass(frozen=True)
+class Probed:
+    """A task and the places of its plots."""
+
+    task: Task
+    probes: tuple[Place, ...]
+
+
+def render(evaluation: Evaluation, sample: Sample, files: Mapping[str, bytes] | None = None) -> str:
     """Returns the report as one HTML page.
-
-    The page has Plotly's script and its own styles inside, and a content security policy that forbids
-    it to load anything.
 
     Args:
         evaluation: the numbers and the verdict.
         sample: the examples its plots show.
+        files: PNG files of what the decoder makes of codes, by name; see `components.report.pictures`.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_read), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    )
-    environment.filters["number"] = number
-    environment.filters["parameter"] = parameter_in_words
     flat, share = embedding_map(sample)
+    places = [_probed(evaluation, task, rank) for rank, task in enumerate(tasks(evaluation))]
+    parts, shown = nats.rate_parts(evaluation), slices(evaluation)
+    figures = _figures(evaluation, sample) | _curves(evaluation, places) | {one.id: one.figure for one in shown}
     context: dict[str, Any] = {
         "evaluation": evaluation,
         "name": PurePath(evaluation.data.name).name,
         "verdict": verdict(evaluation),
         "bounds": bounds_by_weight(evaluation),
+        "judged": tables.bounds(evaluation),
         "rows": summary_rows(evaluation),
+        "probed": places,
+        "ceilings": [place for place in places if ceiling_of(evaluation, place.task)],
+        "panels": tables.panels(evaluation),
+        "privacy": tables.privacy(evaluation),
+        "heatmap": heatmap(evaluation),
+        "slices": shown,
+        "pictures": pictures(files or {}),
+        "parts": parts,
+        "part_colors": nats.PARTS,
+        "most_information": nats.most_information(parts) if parts else None,
+        "groups": tables.groups(evaluation.metrics),
+        "sliced": tables.sliced(evaluation.metrics),
         "omitted": _by_reason(evaluation),
         "heading": heading,
+        "in_words": in_words,
         "interval": interval_in_words,
         "words": WORDS,
         "lines": LINES,
         "representations": REPRESENTATIONS,
         "sample": sample,
         "share": share,
-        "figures": _figures(evaluation, sample) | {"map": flat},
-        "style": _read("report.css"),
-        "script": _read("report.js"),
-        "plotly": plotly.offline.get_plotlyjs(),
+        "figures": figures | {"map": flat},
     }
-    return environment.get_template("report.html.j2").render(context)
+    return fill("report.html.j2", context)
 
 
 def _figures(evaluation: Evaluation, sample: Sample) -> dict[str, Figure]:
-    """Returns the plots by the id of their place in the page."""
+    """Returns the plots that every evaluation has by the id of their place in the page."""
+    explains = evaluation.data.explains
     figures = {
-        "linear": label_efficiency(evaluation, "linear"),
-        "knn": label_efficiency(evaluation, "knn"),
-        "rate": histogram(sample.rate, name="rate"),
-        "distortion": histogram(sample.distortion, name="distortion"),
-        "plane": rate_distortion(sample),
-        "dimensions": dimensions(sample),
+        "rate": nats.histogram(sample.rate, name="rate"),
+        "distortion": nats.histogram(sample.distortion, name=in_words("distortion", explains=explains)),
+        "plane": nats.rate_distortion(sample, explains=explains),
+        "dimensions": nats.dimensions(sample),
     }
+    parts = nats.parts(evaluation)
+    return figures | ({"parts": parts} if parts else {})
+
+
+def _probed(evaluation: Evaluation, task: Task, rank: int) -> Probed:
+    score = SCORES[UNITS[task.kind]]
+    kinds = probed(evaluation, task)
+    return Probed(task, tuple(Place(f"{rank}-{kind}", kind, heading(f"probe/{kind}"), score) for kind in kinds))
+
+
+def _curves(evaluation: Evaluation, places: list[Probed]) -> dict[str, Figure]:
+    """Returns a plot of the score and one of the label's distortion for every probe of every task."""
+    figures = {}
+    for one in places:
+        for place in one.probes:
+            figures[f"score-{place.id}"] = label_efficiency(evaluation, place.kind, one.task)
+            figures[f"untold-{place.id}"] = label_distortion(evaluation, place.kind, one.task)
     return {name: figure for name, figure in figures.items() if figure}
 
 
@@ -74,9 +118,5 @@ def _by_reason(evaluation: Evaluation) -> dict[str, list[str]]:
     """Returns what could not be measured, in words, by reason."""
     reasons: dict[str, list[str]] = {}
     for omission in evaluation.omitted:
-        reasons.setdefault(omission.reason, []).append(in_words(omission.metric))
+        reasons.setdefault(omission.reason, []).append(in_words(omission.metric, explains=evaluation.data.explains))
     return reasons
-
-
-def _read(name: str) -> str:
-    return resources.files("components.report").joinpath(TEMPLATES, name).read_text("utf-8")

@@ -8,6 +8,8 @@ import numpy as np
 Figure = dict[str, Any]
 
 DOTTED = {"color": "var(--ink)", "width": 1.5, "dash": "dot"}
+CEILING = DOTTED
+GUESS = {"color": "var(--muted)", "width": 1, "dash": "solid"}
 LONGEST_NAME = 24
 
 
@@ -69,6 +71,26 @@ def points(x: np.ndarray, y: np.ndarray, *, color: str, name: str, hover: str) -
         "name": name,
         "marker": {"size": 5, "opacity": 0.75, "color": f"var(--{color})"},
         "hovertemplate": f"{hover}<extra></extra>",
+    }
+
+
+def across(axis: str, value: float, line: Figure) -> Figure:
+    """Returns a line across the plot at one value of an axis.
+
+    Args:
+        axis: `x` or `y`.
+        value: where on it.
+        line: its look.
+    """
+    other = "x" if axis == "y" else "y"
+    return {
+        "type": "line",
+        f"{axis}0": value,
+        f"{axis}1": value,
+        f"{other}0": 0,
+        f"{other}1": 1,
+        f"{other}ref": "paper",
+        "line": line,
     }
 
 

@@ -10,8 +10,10 @@ from components.evaluator.families.clustering import clustering
 from components.evaluator.families.density import density
 from components.evaluator.families.disentanglement import disentanglement
 from components.evaluator.families.leakage import leakage
+from components.evaluator.families.likelihood import likelihood
 from components.evaluator.families.privacy import privacy
 from components.evaluator.families.probes import ceiling, probes
+from components.evaluator.families.robustness import robustness
 from components.evaluator.families.view import View
 from components.evaluator.finding import Finding
 from components.evaluator.schema import Omission
@@ -26,6 +28,8 @@ FAMILIES: Mapping[str, Measure] = {
     "leakage": leakage,
     "density": density,
     "privacy": privacy,
+    "likelihood": likelihood,
+    "robustness": robustness,
 }
 
 __all__ = ["FAMILIES", "Measure", "View"]

@@ -1,5 +1,6 @@
 """How single dimensions of a code stand for single ground-truth factors."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -13,8 +14,9 @@ from components.metrics.disentanglement import mig, modularity
 from components.metrics.explicitness import explicitness
 from components.metrics.intervals import CONFIDENCE, Interval
 from components.metrics.irs import irs
-from components.metrics.sap import sap
+from components.metrics.sap import sap, sap_continuous
 from components.metrics.undefined import UndefinedError
+from components.metrics.unfairness import counterparts, factor_unfairness
 from components.metrics.votes import beta_vae_score, factor_vae_score
 
 Score = Callable[[np.ndarray, np.ndarray, np.random.Generator], dict[str, float]]
@@ -23,6 +25,11 @@ Score = Callable[[np.ndarray, np.ndarray, np.random.Generator], dict[str, float]
 def _dci(codes: np.ndarray, factors: np.ndarray, rng: np.random.Generator) -> dict[str, float]:
     found = dci_module.dci_histogram(codes, factors, rng, **_parts(codes))
     return {f"dci_{name}": getattr(found, name) for name in ("disentanglement", "completeness", "informativeness")}
+
+
+def _dci_lasso(codes: np.ndarray, factors: np.ndarray, rng: np.random.Generator) -> dict[str, float]:
+    found = dci_module.dci_lasso(codes, factors, rng, **_parts(codes))
+    return {f"dci_lasso_{name}": getattr(found, name) for name in ("disentanglement", "completeness")}
 
 
 def _parts(codes: np.ndarray) -> dict[str, int]:
@@ -36,10 +43,12 @@ SCORES: tuple[Score, ...] = (
     lambda codes, factors, rng: {"factor_vae": factor_vae_score(codes, factors, rng)},
     lambda codes, factors, _: {"mig": mig(codes, factors)},
     lambda codes, factors, rng: {"sap": sap(codes, factors, rng, **_parts(codes)).score},
+    lambda codes, factors, _: {"sap_r2": sap_continuous(codes, factors).score},
     lambda codes, factors, _: {"modularity": modularity(codes, factors)},
     lambda codes, factors, rng: {"explicitness": explicitness(codes, factors, rng, **_parts(codes)).score},
     lambda codes, factors, _: {"irs": irs(codes, factors).score},
     _dci,
+    _dci_lasso,
 )
 
 
@@ -57,6 +66,7 @@ def disentanglement(view: View) -> Iterator[Finding | Omission]:
         return
     codes, seeds = view.codes.test, view.settings.seeds
     halves = [_half(len(codes), np.random.default_rng([view.seed, draw])) for draw in range(seeds)]
+    yield from _unfairness(view, view.factors)
     for score in SCORES:
         try:
             whole = score(codes, view.factors, np.random.default_rng(view.seed))
@@ -73,6 +83,20 @@ def disentanglement(view: View) -> Iterator[Finding | Omission]:
             note = f"interval: t over {seeds} random halves"
             metric = view.metric(f"disentanglement/{name}", value, "score", interval=interval, seeds=1, note=note)
             yield Finding(metric)
+
+
+def _unfairness(view: View, factors: np.ndarray) -> Iterator[Finding]:
+    """Yields how far predictions of one factor change with another, where the examples hold whole sets of it."""
+    interventions = {}
+    for factor in range(factors.shape[1]) if view.trained else ():
+        with contextlib.suppress(UndefinedError):  # no examples that differ in this factor only
+            rows, _ = counterparts(factors, factor, np.random.default_rng([view.seed, factor]))
+            interventions[factor] = view.codes.test[rows]
+    if interventions:
+        with contextlib.suppress(UndefinedError):
+            score = factor_unfairness(view.codes.test, factors, interventions, seed=view.seed).score
+            note = "0 is fair; by examples that differ in one factor only"
+            yield Finding(view.metric("disentanglement/unfairness", score, "score", note=note))
 
 
 def importance(view: View) -> np.ndarray | None:

@@ -27,6 +27,8 @@ class View:
         factors: ground-truth factors of the test part, class indices [test examples, factors]; None without any.
         stddev: posterior standard deviations of the test part, [test examples, latent]; the encoder only.
         nats: rate, distortion or elbo by name, of the test part or of the split named next; the encoder only.
+        measured: what the model was asked beside codes, by column of the files: which of the test examples, and
+            their values; None where it was not asked. The encoder only.
         settings: what to measure.
         seed: seed of draws and intervals.
     """
@@ -40,6 +42,7 @@ class View:
     factors: np.ndarray | None
     stddev: Callable[[], np.ndarray]
     nats: Callable[..., np.ndarray]
+    measured: Callable[[str], tuple[np.ndarray, np.ndarray] | None]
     settings: Settings
     seed: int
 

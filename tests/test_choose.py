@@ -1,0 +1,139 @@
+"""Which encoder of a sweep is named, and why the others are not."""
+
+from pathlib import Path
+
+import frontiers
+import pytest
+from click.testing import CliRunner
+from frontiers import frontier, measured
+from stores import COMPLETE, Recorder
+
+from components.frontier.schema import write_frontier
+from models.errors import InputError
+from pipeline.cli import main
+from pipeline.sweep.choose import Bounds, choose, latest, lines
+
+
+@pytest.fixture
+def place(tmp_path) -> Path:
+    """A frontier of three configurations with two seeds each."""
+    trials = []
+    for seed, luck in enumerate((0.01, -0.01)):
+        trials.append(measured(tmp_path, seed, rate=4.0 + luck, distortion=25.0, useful=0.7 + luck))
+        beta = {"recipe": "beta_vae", "parameters": {"beta": 0.25}}
+        trials.append(measured(tmp_path, seed, **beta, rate=12.0 + luck, distortion=18.0, useful=0.9 + luck))
+        trials.append(measured(tmp_path, seed, latent=8, rate=8.0 + luck, distortion=20.0, useful=0.8 - luck))
+    write_frontier(frontier(trials), tmp_path)
+    return tmp_path
+
+
+def refusal(function, *args, **kwargs) -> str:
+    with pytest.raises(InputError) as caught:
+        function(*args, **kwargs)
+    return str(caught.value)
+
+
+def test_without_bounds_the_most_useful_is_named_with_the_command_that_pushes_it(place):
+    found = choose(place, task=frontiers.PROBE, bounds=Bounds())
+    assert (found.configuration, found.seed, found.excluded) == ("beta_vae, beta 0.25, latent 4", 0, ())
+    assert found.mean == pytest.approx(0.9)
+    assert found.command.endswith(
+        f"run --config {place / 'run.yaml'} --model beta_vae --set model.latent=4 --set seed=0 --set training.epochs=3 "
+        "--set model.parameters.beta=0.25"
+    )
+
+
+def test_the_command_makes_the_trial_again(place):
+    import shlex
+
+    from pipeline import loading
+
+    command = shlex.split(choose(place, task=frontiers.PROBE, bounds=Bounds()).command)
+    sets = [tuple(text.split("=", 1)) for flag, text in zip(command, command[1:], strict=False) if flag == "--set"]
+    config = loading.load(place / "run.yaml", model="beta_vae", sets=sets)
+    assert config.model.model_dump() == {
+        "recipe": "beta_vae",
+        "latent": 4,
+        "network": "auto",
+        "likelihood": "auto",
+        "parameters": {"beta": 0.25},
+    }
+    assert (config.seed, config.training.epochs, config.name) == (0, 3, "sweep")
+
+
+def test_bounds_exclude_with_a_line_each(place):
+    found = choose(place, task=frontiers.PROBE, bounds=Bounds(rate=10, distortion=22))
+    assert (found.configuration, found.seed) == ("vae, latent 8", 1)
+    assert found.excluded == (
+        "vae, latent 4: distortion 25.00 nats is above 22",
+        "beta_vae, beta 0.25, latent 4: rate 12.00 nats is above 10",
+    )
+    assert lines(found)[0] == ("vae, latent 8: probe/linear/100 80.0 %, the mean over its seeds; seed 1 is its best.")
+    assert "Excluded vae, latent 4: distortion 25.00 nats is above 22" in lines(found)
+
+
+def test_the_trial_itself_meets_the_bounds_too(place):
+    found = choose(place, task=frontiers.PROBE, bounds=Bounds(rate=12.0))
+    assert (found.configuration, found.seed) == ("beta_vae, beta 0.25, latent 4", 1)  # seed 0 has a rate of 12.01
+
+
+def test_bounds_that_nothing_meets_are_one_line(place):
+    message = refusal(choose, place, task=frontiers.PROBE, bounds=Bounds(rate=1, distortion=2))
+    assert message == (
+        "sweep: no configuration meets the bounds: rate at most 1 nats (the lowest is 4.00), "
+        "distortion at most 2 nats (the lowest is 18.00)."
+    )
+
+
+def test_leakage_that_is_not_measured_is_said_and_excludes_nothing(place):
+    found = choose(place, task=frontiers.PROBE, bounds=Bounds(leakage=0.1))
+    assert found.excluded == ()
+    assert found.notes == (
+        "leakage is not measured, so --max-leakage excludes nothing: it takes data.sensitive and evaluations with a "
+        "metric leakage/...",
+    )
+
+
+def test_the_worst_leakage_counts(tmp_path):
+    trials = [measured(tmp_path, 0, useful=0.9, leakage_linear=0.5, leakage_mlp=0.7)]
+    trials.append(measured(tmp_path, 0, latent=8, useful=0.8, leakage_linear=0.55, leakage_mlp=0.5))
+    write_frontier(frontier(trials), tmp_path)
+    found = choose(tmp_path, task=frontiers.PROBE, bounds=Bounds(leakage=0.6))
+    assert found.configuration == "vae, latent 8"
+    assert found.excluded == ("vae, latent 4: leakage/mlp 0.700 is above 0.6",)
+    message = refusal(choose, tmp_path, task=frontiers.PROBE, bounds=Bounds(leakage=0.5))
+    assert message == "sweep: no configuration meets the bounds: leakage at most 0.5 (the lowest is 0.55)."
+
+
+def test_a_column_stands_for_its_linear_probe_with_the_most_labels(tmp_path):
+    columns = {"probe_linear_10 of age": 0.5, "probe_linear_all of age": 0.6}
+    write_frontier(frontier([measured(tmp_path, 0, **columns)]), tmp_path)
+    assert choose(tmp_path, task="age", bounds=Bounds()).task == "probe/linear/all of age"
+    assert choose(tmp_path, task="label", bounds=Bounds()).task == frontiers.PROBE
+    message = refusal(choose, tmp_path, task="lable", bounds=Bounds())
+    assert message == "--task: lable is neither a metric nor a column that the trials measured. Did you mean label?"
+
+
+def test_a_task_of_which_less_is_better_takes_the_least(place):
+    assert choose(place, task="distortion", bounds=Bounds()).configuration == "beta_vae, beta 0.25, latent 4"
+    assert choose(place, task="rate", bounds=Bounds()).configuration == "vae, latent 4"
+
+
+def test_the_latest_frontier_of_a_sweep_is_read(tmp_path):
+    recorder = Recorder(tmp_path / "digits")
+    for run, number in (("20260701-100000", 1), ("20260702-100000", 2)):
+        artifact = recorder.artifact("Frontier", f"Frontier/frontier/{number}")
+        recorder.step(run, "Frontier", COMPLETE, outputs=[("frontier", artifact)])
+    assert latest(tmp_path, "digits") == tmp_path / "digits/Frontier/frontier/2"
+    assert refusal(latest, tmp_path, "digit") == f"digit: no such sweep below {tmp_path}. Did you mean digits?"
+    Recorder(tmp_path / "other")
+    assert refusal(latest, tmp_path, "zzz") == f"zzz: no such sweep below {tmp_path}. `metaprior sweep` makes one."
+    assert refusal(latest, tmp_path, "other") == (
+        "other: no frontier yet. `metaprior sweep` makes one, and goes on where it was stopped."
+    )
+
+
+def test_the_command_refuses_in_one_line_with_exit_code_two(tmp_path):
+    done = CliRunner().invoke(main, ["choose", "x", "--task", "rate", "--output", str(tmp_path)])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == f"metaprior: x: no such sweep below {tmp_path}. `metaprior sweep` makes one.\n"
