@@ -93,9 +93,9 @@ def _unknown_key(path: tuple[str, ...], section: dict, schema: dict) -> str:
 
 
 def _elsewhere(key: str, schema: dict) -> str | None:
-    # Of keys with one name the one that lies highest, and first, is meant: it comes last and stays.
-    deepest_first = sorted(reversed(list(_paths(schema, (), schema))), key=len, reverse=True)
-    paths = {path[-1]: ".".join(path) for path in deepest_first}
+    paths: dict[str, str] = {}
+    for path in sorted(_paths(schema, (), schema), key=len):  # of keys with one name the one that lies highest is meant
+        paths.setdefault(path[-1], ".".join(path))
     near = closest(key, list(paths))
     return paths[near] if near else None
 

@@ -41,6 +41,7 @@ def test_the_record_says_what_the_encoder_is(exported):
         "recipe": "beta_vae",
         "parameters": {"beta": 2.0},
         "objective": "nll + 2 * kl",
+        "explains": "x",
         "latent": 3,
         "images": {"size": None, "channels": None, "letterbox": True},
         "missing": ["?"],

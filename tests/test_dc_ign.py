@@ -102,6 +102,7 @@ PLACES = {"extrinsic": ("factor_0", "factor_1"), "clamp": 1.0}
 
 
 def test_each_factor_finds_its_unit():
+    # Catches: a decoder that is not clamped. Not the invariance left out: its value and its gradient are above.
     found = correlations(learned_in_groups("dc_ign", updates=2000, **PLACES))
     assert np.all(np.diag(found) >= 0.9)
     assert max(found[0, 1], found[1, 0]) <= 0.2

@@ -32,6 +32,11 @@ from models.task import Task
 
 pytestmark = samples.STACK
 
+ASKED = {
+    "examples_limit": 50,
+    "slices": '["age", "town"]',
+    "measures": '{"samples": 7, "noise": [0.0, 0.5], "examples": 12}',
+}
 TARGETS = (Target("kind", "classification"), Target("price", "regression"), Target("tags", "multilabel", 3))
 LABELS = pa.list_(pa.int8())
 TYPES = {"target:kind": pa.string(), "target:price": pa.float64(), "target:tags": LABELS}
@@ -170,7 +175,7 @@ def measured(tmp_path_factory) -> Measured:
     }
     flags: list[Any] = ["--runner=FnApiRunner", "--sdk_container_image=none"]
     context = Executor.Context(beam_pipeline_args=flags, tmp_dir=str(root / "tmp"), unique_id="1")
-    Executor(context).Do(inputs, outputs, {"examples_limit": 50, "slices": '["age", "town"]'})
+    Executor(context).Do(inputs, outputs, ASKED)
     return Measured(root, task, model, sample)
 
 
@@ -204,6 +209,19 @@ def test_the_baselines_hold_as_many_examples_as_are_asked_for_of_each(measured):
     assert 50 < len(kept) < len(order)
     assert set(measured.read("embeddings", "train", "baselines").column("id").to_pylist()) == kept
     assert len(measured.read("embeddings", "train", "embeddings")) == len(order)
+
+
+def test_what_is_asked_beside_codes_is_asked_of_some_test_examples(measured):
+    found = measured.read("embeddings", "test", "measures")
+    assert len(found) == 12
+    assert not list((measured.root / "embeddings" / "Split-train").glob("measures-*"))
+    whole = measured.read("embeddings", "test", "embeddings")
+    codes = dict(zip(whole["id"].to_pylist(), whole["embedding"].to_pylist(), strict=True))
+    for id, still, moved in zip(*(found[name].to_pylist() for name in ("id", "noisy:0", "noisy:0.5")), strict=True):
+        np.testing.assert_allclose(still, codes[id], atol=1e-5)
+        assert np.any(np.abs(np.subtract(moved, still)) > 1e-3)
+    elbo, iwae = (np.array(found[f"sampled:{name}"].to_pylist()) for name in ("elbo", "iwae"))
+    assert np.all(iwae >= elbo)
 
 
 def test_the_model_is_served_without_its_targets(measured):

@@ -175,6 +175,7 @@ def test_every_regularized_recipe_has_its_prices_checked():
     assert working == PRICES.keys() | TARGETS.keys()
 
 
+# Catches: a weight of the other sign or ten times too much; weights exchanged; wrong sums of alpha and lambda.
 @pytest.mark.parametrize("recipe", PRICES)
 def test_the_loss_is_the_sum_of_its_terms_at_their_prices(recipe):
     parameters, prices = PRICES[recipe]
@@ -218,6 +219,8 @@ HIGH: dict[str, Mapping[str, object]] = {
 }
 
 
+# Catches: no gradient through the batch's posteriors, through their variances, through the codes in a kernel's or a
+# critic's estimate.
 @pytest.mark.parametrize("recipe", PRICES | TARGETS)
 def test_the_gradient_is_that_of_the_whole_loss(recipe):
     model = perturbed(recipe, **HIGH.get(recipe, (PRICES | TARGETS)[recipe][0]))
@@ -225,6 +228,7 @@ def test_the_gradient_is_that_of_the_whole_loss(recipe):
     assert measured == pytest.approx(length, rel=0.01)
 
 
+# Catches: the sign; ten times the weight or a tenth; ten times the capacity; no ramp.
 @pytest.mark.parametrize("recipe", TARGETS)
 @pytest.mark.parametrize("step", [0, 25, 1000])
 def test_a_rate_target_charges_the_distance_from_the_target_of_the_step(recipe, step):

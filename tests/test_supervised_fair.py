@@ -34,8 +34,8 @@ def gap(model):
     return guesses[sensitive == 1].mean() - guesses[sensitive == 0].mean()
 
 
-# Measured, three seeds: attribute .
 def test_vfae_hides_the_attribute_and_keeps_the_label():
+    # Catches: the sign of the distance, a tenth of its weight.
     model = trained("vfae", lam=300.0)
     assert leak(model) <= 0.70
     assert leak(model, network_reader) <= 0.75
@@ -46,6 +46,7 @@ def test_vfae_hides_the_attribute_and_keeps_the_label():
 
 
 def test_hsic_vae_hides_the_attribute_and_keeps_the_label():
+    # Catches: the sign of the dependence, a tenth of its weight.
     model = trained("hsic_vae", weight=3000.0)
     assert leak(model) <= 0.70
     assert leak(model, network_reader) <= 0.75

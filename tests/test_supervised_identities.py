@@ -55,6 +55,7 @@ def test_every_supervised_recipe_has_its_prices_checked():
     assert working | {"hsic_vae"} == PRICES.keys()
 
 
+# Catches: a weight of the other sign, ten times too much or a tenth; the label's term without weight; no division by N.
 @pytest.mark.parametrize("recipe", PRICES)
 def test_the_loss_is_the_sum_of_its_terms_at_their_prices(recipe):
     parameters, prices = PRICES[recipe]
@@ -76,13 +77,14 @@ def test_a_recipe_measures_what_its_objective_says(recipe, term):
     assert metrics_of(model, a_batch())[term.name] == pytest.approx(expected, rel=1e-5)
 
 
-# The centers of the groups are constants to the gradient of `dc_ign`.
+# Catches: no gradient through the codes. The centers of the groups are constants to the gradient of `dc_ign`.
 @pytest.mark.parametrize("recipe", [recipe for recipe in PRICES if recipe != "dc_ign"])
 def test_the_gradient_is_that_of_the_whole_loss(recipe):
     length, measured = slopes(perturbed(recipe, **PRICES[recipe][0]), a_batch())
     assert measured == pytest.approx(length, rel=0.01)
 
 
+# Catches: a decoder that is not told.
 @pytest.mark.parametrize("recipe", ["vfae", "hsic_vae", "fader"])
 def test_the_decoder_reads_the_attribute_and_the_encoder_does_not(recipe):
     model = perturbed(recipe, **PRICES[recipe][0])
