@@ -137,7 +137,8 @@ def test_a_worse_encoder_is_refused_on_the_whole_and_on_a_slice(tmp_path):
     found = evaluate(request(roots[1], last=roots[0], **asked)).evaluation
     part, whole = found.bounds
     assert not part.ok
-    assert part.reference is not None and part.p_value is not None
+    assert part.reference is not None
+    assert part.p_value is not None
     assert part.reference > 0.6 > part.value
     assert part.p_value < 0.001
     assert whole.ok
