@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from components.evaluator.schema import Metric
+from components.evaluator.names import Name
+from components.evaluator.schema import Metric, largest_probe
 from components.evaluator.wording import in_words, number, value_in_words
 from models.recipes.wording import parameter_in_words
 from pipeline.store import Artifact, Run, Step
@@ -112,8 +113,11 @@ def _particulars(run: Run) -> Iterable[tuple[str, str]]:
         yield "data", f"{evaluation.data.name} ({counts})"
         yield "model", f"{_model(run)}, latent {evaluation.latent}, minimizes {evaluation.objective}"
         yield "space", evaluation.space
-    for metric in _encoder(run):
-        yield in_words(metric.name), value_in_words(metric)
+    whole = [metric for metric in _encoder(run) if Name.parse(metric.name).slice is None]
+    for metric in whole:
+        yield in_words(metric.name, explains=evaluation.data.explains if evaluation else "x"), value_in_words(metric)
+    if len(_encoder(run)) > len(whole):
+        yield "on slices", f"{len(_encoder(run)) - len(whole)} more numbers, in the report and with --json"
     yield "blessed", _yes(run.blessed) or "not evaluated"
     for bound in evaluation.bounds if evaluation else ():
         yield "", bound.reason
@@ -138,8 +142,7 @@ def _one(run: Run, name: str) -> Metric | None:
 
 def _probe(run: Run) -> Metric | None:
     """Returns the linear probe with the most labels."""
-    probes = [metric for metric in _encoder(run) if metric.name.startswith("probe/linear/")]
-    return probes[-1] if probes else None
+    return largest_probe(run.evaluation.metrics, "linear") if run.evaluation else None
 
 
 def _model(run: Run) -> str:
