@@ -22,6 +22,7 @@ LIBRARIES = [
     "grpcio>=1.60",
     "jinja2>=3.1",
     "numpy>=2",
+    "optuna>=5",
     "orjson>=3.9",
     "pillow>=10",
     "plotly>=6",
@@ -59,7 +60,7 @@ setup(
     packages=find_packages(
         include=["pipeline*", "components*", "models*", "serving*"],
     ),
-    package_data={"components.report": ["templates/*"]},
+    package_data={"components.report": ["templates/*"], "components.frontier": ["templates/*"]},
     install_requires=STACK + LIBRARIES,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["metaprior=pipeline.cli:main"]},

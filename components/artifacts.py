@@ -36,3 +36,16 @@ class RepresentationEvaluation(Artifact):
         "blessed": Property(type=PropertyType.INT),
         "reasons": Property(type=PropertyType.STRING),
     }
+
+
+class Frontier(Artifact):
+    """What the configurations of a sweep trade for one another: `frontier.json` (versioned) and `frontier.html`.
+
+    Properties: `sweep` (its name) and `recommended` (a configuration, in words).
+    """
+
+    TYPE_NAME = "Frontier"
+    PROPERTIES = {
+        "sweep": Property(type=PropertyType.STRING),
+        "recommended": Property(type=PropertyType.STRING),
+    }

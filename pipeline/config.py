@@ -11,6 +11,7 @@ from pydantic import Field
 
 from components.evaluator.settings import Settings
 from components.section import Positive, Section
+from pipeline.sweep.settings import Sweep
 
 SourceKind = Literal["digits", "npz", "images", "keras", "table", "sprites"]
 
@@ -90,6 +91,12 @@ class Data(Section):
         default=(), description="Columns or arrays with ground-truth factors (whole numbers)."
     )
     sensitive: str | None = Field(default=None, description="The column or array with a sensitive attribute.")
+    targets: tuple[str, ...] = Field(
+        default=(),
+        description="Further columns or arrays to predict from the embedding, each a measure of its usefulness and "
+        "never an input: classes (text, or at most 20 whole numbers), real numbers, or, in npz files, a 0/1 matrix "
+        "(examples, labels). Missing values stay missing.",
+    )
     id: str | None = Field(
         default=None,
         description="The column or array with each example's id; null numbers the examples.",
@@ -167,4 +174,5 @@ class Config(Section):
     training: Training = Training()
     evaluation: Settings = Settings()
     serving: Serving = Serving()
+    sweep: Sweep = Sweep()
     beam: tuple[Flag, ...] = Field(default=("--runner=FnApiRunner",), description="Flags for Apache Beam.")

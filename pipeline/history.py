@@ -106,7 +106,8 @@ def training(output: Path, name: str | None = None) -> Path:
 
     Args:
         output: the folder that holds the pipelines' folders.
-        name: a run's id, the beginning of one, or a pipeline's name (its latest run that trained).
+        name: a run's id, the beginning of one, or a pipeline's name (its latest run that trained; all of them
+            where it is a sweep's).
 
     Raises:
         InputError: if there is no such run, or nothing was trained.
@@ -115,4 +116,7 @@ def training(output: Path, name: str | None = None) -> Path:
     trainings = [found for run in candidates if (found := run.artifact(MODEL_RUN))]
     if not trainings:
         raise InputError(f"no training below {output} to show. Start one with `metaprior run`.")
-    return output if name is None else Path(trainings[0].uri)
+    if name is None:
+        return output
+    latest = Path(trainings[0].uri)
+    return latest.parent if name == candidates[0].pipeline and any(run.trial for run in candidates) else latest

@@ -36,7 +36,7 @@ class Worker:
 
     def __init__(self, config: Config, *, command: Sequence[str] = COMMAND):
         lock.check(paths.root(config))
-        self.run_id, settings = _write_settings(config)
+        self.run_id, settings = write_settings(config)
         self.log = settings.with_suffix(".log")
         reading, writing = os.pipe()
         with self.log.open("wb") as log:
@@ -77,8 +77,12 @@ class Worker:
             os.killpg(self.process.pid, number)
 
 
-def _write_settings(config: Config) -> tuple[str, Path]:
-    """Writes the configuration beside the log; the file's name is the run's id."""
+def write_settings(config: Config) -> tuple[str, Path]:
+    """Writes the configuration of a run beside its log; returns the run's id and the file, named by it.
+
+    Raises:
+        InputError: if the folder cannot be written.
+    """
     folder = paths.logs(config)
     try:
         folder.mkdir(parents=True, exist_ok=True)

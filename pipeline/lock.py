@@ -15,8 +15,8 @@ ATTEMPTS, PAUSE = 4, 0.05  # seconds
 
 
 @contextmanager
-def locked(root: Path) -> Iterator[None]:
-    """Holds the lock of a pipeline's folder.
+def locked(root: Path) -> Iterator[int]:
+    """Holds the lock of a pipeline's folder; gives its file descriptor, with which a child holds it, too.
 
     Args:
         root: the folder; made if it is not there.
@@ -29,7 +29,7 @@ def locked(root: Path) -> Iterator[None]:
         if not _take_patiently(fd):
             raise InputError(_busy(root, os.pread(fd, 20, 0).decode()))
         _sign(fd, root)
-        yield
+        yield fd
     finally:
         os.close(fd)
 

@@ -1,9 +1,12 @@
 """Runs a pipeline in this process, one component after another, and says what happens."""
 
+import contextlib
+import fcntl
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 from ml_metadata.proto import metadata_store_pb2
 from tfx.dsl.compiler import constants
@@ -15,6 +18,50 @@ from tfx.proto.orchestration import pipeline_pb2
 
 Emit = Callable[..., None]
 CACHED = metadata_store_pb2.Execution.CACHED
+
+
+class Metadata(metadata.Metadata):
+    """ML Metadata for several processes: whoever uses the store holds a lock, which lies beside it.
+
+    TFX registers types, contexts and executions by looking first and writing then, and SQLite takes one writer
+    at a time; while a component computes, the store is free.
+
+    Args:
+        connection: of a SQLite store.
+    """
+
+    def __init__(self, connection: metadata_store_pb2.ConnectionConfig):
+        super().__init__(connection)
+        self._lock = Path(f"{connection.sqlite.filename_uri}.lock")
+        self._file: IO[bytes] | None = None
+        self._entered = 0
+
+    def __enter__(self) -> "Metadata":
+        with contextlib.ExitStack() as undo:
+            self._take()
+            undo.callback(self._release)
+            super().__enter__()
+            undo.pop_all()
+        return self
+
+    def __exit__(self, *raised) -> None:
+        try:
+            super().__exit__(*raised)
+        finally:
+            self._release()
+
+    def _take(self) -> None:
+        """Waits for the lock; takes it once, for TFX enters again what it is in."""
+        if self._file is None:
+            self._file = self._lock.open("ab")
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._entered += 1
+
+    def _release(self) -> None:
+        self._entered -= 1
+        if self._file and not self._entered:
+            self._file.close()
+            self._file = None
 
 
 class LocalRunner(tfx_runner.IrBasedRunner):
@@ -55,7 +102,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         name = node.node_info.id
         component = launcher.Launcher(
             pipeline_node=node,
-            mlmd_connection=metadata.Metadata(connection),
+            mlmd_connection=Metadata(connection),
             pipeline_info=pipeline.pipeline_info,
             pipeline_runtime_spec=pipeline.runtime_spec,
             executor_spec=runner_utils.extract_executor_spec(deployment, name),
@@ -68,7 +115,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         execution = component.launch()
         if execution is None or execution.execution_id is None:
             raise RuntimeError(f"{name} did not run: an input it needs is missing.")
-        with metadata.Metadata(connection) as handle:
+        with Metadata(connection) as handle:
             # As ML Metadata has them: the launcher's own copies lack what the executor set, or the cache found.
             self.outputs[name] = execution_lib.get_output_artifacts(handle, execution.execution_id)
             (record,) = handle.store.get_executions_by_id([execution.execution_id])

@@ -19,7 +19,9 @@ from models.errors import InputError
 from pipeline import lock
 
 EVALUATION, PUSHED, BLESSING = "RepresentationEvaluation", "PushedModel", "ModelBlessing"
-MODEL_RUN = "ModelRun"
+MODEL_RUN, FRONTIER = "ModelRun", "Frontier"
+TRIAL = "TrialEvaluator"
+"""The last component of a sweep's trial."""
 STATES = {
     proto.Execution.COMPLETE: "done",
     proto.Execution.CACHED: "cached",
@@ -84,9 +86,15 @@ class Run:
         states = {step.state for step in self.steps}
         if "failed" in states:
             return "failed"
-        if self.artifact(PUSHED) and states <= {"done", "cached"}:
+        ended = self.artifact(PUSHED) or self.artifact(FRONTIER) or (self.trial and self.artifact(EVALUATION))
+        if ended and states <= {"done", "cached"}:
             return "done"
         return "running" if self.at_work else "stopped"
+
+    @property
+    def trial(self) -> bool:
+        """Whether it is a trial of a sweep, which is measured, and neither blessed nor pushed."""
+        return any(step.component == TRIAL for step in self.steps)
 
     @property
     def version(self) -> int | None:
@@ -97,7 +105,7 @@ class Run:
     @property
     def blessed(self) -> bool | None:
         """The evaluation's verdict; None where there is none yet."""
-        blessing = self.artifact(BLESSING)
+        blessing = None if self.trial else self.artifact(BLESSING)
         return bool(blessing.properties.get("blessed")) if blessing else None
 
     @property

@@ -99,10 +99,10 @@ def main(arguments: list[str]) -> int:
     path, descriptor = arguments[0], int(arguments[1])
     config = Config.model_validate_json(Path(path).read_text(encoding="utf-8"))
     os.set_inheritable(descriptor, False)
-    threading.Thread(target=_end_with_listener, args=[descriptor], daemon=True).start()
+    threading.Thread(target=end_with_listener, args=[descriptor], daemon=True).start()
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         events = Events(stream)
-        _route_logs(events)
+        route_logs(events)
         try:
             with locked(paths.root(config)):
                 run(config, events, run_id=Path(path).stem)
@@ -115,7 +115,7 @@ def main(arguments: list[str]) -> int:
     return DONE
 
 
-def _end_with_listener(descriptor: int) -> None:
+def end_with_listener(descriptor: int) -> None:
     """Ends this process and its children when nobody listens any more: a run is seen, or it is not there."""
     poll = select.poll()
     poll.register(descriptor, 0)  # errors alone: a pipe has one when its reader is gone
@@ -123,7 +123,7 @@ def _end_with_listener(descriptor: int) -> None:
         os.killpg(os.getpgrp(), signal.SIGTERM)
 
 
-def _route_logs(events: Events) -> None:
+def route_logs(events: Events) -> None:
     """Sends every log record to the log (standard error) and progress to the events alone."""
     from absl import logging as absl_logging
 

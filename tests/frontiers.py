@@ -31,7 +31,9 @@ def metric(name: str, value: float, unit: str) -> Metric:
     return Metric(name, "encoder", value, unit, (value - 0.1, value + 0.1), "test", 180, 1)
 
 
-def measured(folder: Path, seed: int, *, recipe="vae", parameters=None, latent=4, rung=0, **numbers: float) -> Measured:
+def measured(
+    folder: Path, seed: int, *, recipe="vae", parameters=None, latent=4, rung=0, explains="x", **numbers: float
+) -> Measured:
     """A trial in a folder of its own; `numbers` by metric, with `_` for `/`, and `useful` for the probe."""
     place = folder / f"{recipe}-{json.dumps(parameters or {})}-{latent}-{seed}-{rung}".replace("/", "_")
     rate, distortion = numbers.pop("rate", 5.0), numbers.pop("distortion", 20.0)
@@ -46,7 +48,7 @@ def measured(folder: Path, seed: int, *, recipe="vae", parameters=None, latent=4
         parameters=parameters or {},
         objective="nll + kl",
         latent=latent,
-        data=DataFacts("digits", "image", {"train": 1437, "test": 180}, label="label"),
+        data=DataFacts("digits", "image", {"train": 1437, "test": 180}, label="label", explains=explains),
         metrics=tuple(metrics),
         bounds=(),
         blessed=True,

@@ -79,7 +79,7 @@ def test_differences_without_spread_and_single_seeds_need_no_test():
     same = compare(np.array([0.5, 0.6]), np.array([0.5, 0.6]))
     assert (same.difference, same.p, same.significant) == (0.0, 1.0, False)
     shifted = compare(np.array([3.0, 4.0]), np.array([1.0, 2.0]))
-    assert (shifted.difference, shifted.interval, shifted.p) == (2.0, (2.0, 2.0), 0.0)
+    assert (shifted.difference, shifted.interval, shifted.p, shifted.significant) == (2.0, None, None, False)
     alone = compare(np.array([3.0]), np.array([1.0]))
     assert (alone.difference, alone.interval, alone.p, alone.significant) == (2.0, None, None, False)
 
@@ -139,7 +139,15 @@ def test_where_less_is_better_the_least_wins():
 
 def test_different_epochs_are_not_passed_over_in_silence():
     found = advice(configuration("vae, latent 4", [0.80, 0.80]), configuration("b, latent 4", [0.85, 0.85], rung=1))
-    assert "+5.0 ± 0.0 points over `vae`, latent 4 at 100 labels (9 against 3 epochs) (p = 0," in found.text
+    assert "+5.0 points over `vae`, latent 4 at 100 labels (9 against 3 epochs). By the very same from " in found.text
+
+
+def test_differences_without_any_spread_are_not_called_significant():
+    found = advice(configuration("vae, latent 4", [0.5, 0.6]), configuration("b, latent 4", [0.6, 0.7]))
+    assert found.text.endswith(
+        "By the very same from each of 2 seeds, of which a t-test says nothing: give more sweep.seeds."
+    )
+    assert (found.configuration, found.p, found.interval) == ("b, latent 4", None, None)
 
 
 def test_the_entropy_of_distinct_examples_is_the_logarithm_of_their_number():
@@ -206,6 +214,14 @@ def test_a_trial_without_the_metric_is_left_out_with_the_reason(tmp_path):
     with pytest.raises(InputError) as caught:
         frontier(trials[1:])
     assert str(caught.value) == "sweep: no configuration has probe/linear/100, rate and distortion of all its seeds."
+
+
+def test_distortions_of_labels_and_of_examples_are_not_laid_side_by_side(tmp_path):
+    found = frontier([measured(tmp_path, 0), measured(tmp_path, 0, recipe="vib", explains="label")])
+    assert [one.name for one in found.configurations] == ["vae, latent 4"]
+    assert [(item.what, item.reason) for item in found.left_out] == [
+        ("vib, latent 4", "its distortion is of the label, that of vae, latent 4 is not")
+    ]
 
 
 def test_a_frontier_of_another_version_is_refused(tmp_path):

@@ -22,7 +22,7 @@ SWEEP = """
 name: small
 data: {source: digits}
 training: {epochs: 2, checkpoint_every: 5}
-evaluation: {labels: [10, all], seeds: 2}
+evaluation: {labels: [all], seeds: 2, probes: [linear], measure: [probes]}
 sweep:
   recipes: {vae: {}, beta_vae: {beta: 8}}
   latent: [3]
@@ -158,7 +158,7 @@ def test_the_chosen_encoder_is_pushed_from_the_cache(swept):
 def test_a_budget_that_is_used_up_leaves_out_what_is_not_complete(tmp_path):
     section = yaml.safe_load(SWEEP)
     section["sweep"] |= {"minutes": 0.01, "jobs": 2}
-    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(section))
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(section, sort_keys=False))
     done = metaprior(tmp_path, *COMMAND)
     assert done.code == 1
     assert "vae, latent 3, seed 0, 1 epochs: stopped, for the minutes are over" in done.output

@@ -9,7 +9,22 @@ import click
 from models.errors import InputError
 from serving.status import ServingError
 
-VERBS = ("run", "embed", "serve", "query", "models", "suggest", "runs", "report", "tensorboard", "config", "doctor")
+VERBS = (
+    "run",
+    "sweep",
+    "choose",
+    "embed",
+    "serve",
+    "query",
+    "models",
+    "suggest",
+    "runs",
+    "report",
+    "compare",
+    "tensorboard",
+    "config",
+    "doctor",
+)
 BAD_INPUT, INTERRUPTED = 2, 130
 
 
