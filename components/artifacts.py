@@ -22,7 +22,7 @@ class Embeddings(Artifact):
 
 
 class RepresentationEvaluation(Artifact):
-    """What a representation is good for: `evaluation.json` (versioned) and `report.html` (self-contained).
+    """What a representation is good for: `evaluation.json` (versioned), `report.html` (self-contained), `tensorboard/`.
 
     Properties: `space`, `recipe`, `data` (the data's name), `blessed` (1 or 0) and `reasons` (a line per
     bound that was not met).

@@ -12,6 +12,8 @@ BASELINES = Path("Format-Baselines")
 GOLDEN = Path("golden.json")
 TRAINING = Path("training.json")
 CONFIGURATION = Path("configuration.json")
+PICTURES = Path("pictures")
+"""PNG files of what a model of images makes of its data: reconstructions, samples, traversals."""
 METADATA = Path("assets.extra", "metaprior.json")
 """Of the encoder's record, inside `SERVING`: it travels with every pushed version."""
 

@@ -176,15 +176,7 @@ class Pictures(Callback):
         if not last and not self._budget.allows():
             return
         with self._budget.spending():
-            self._board.images("eval", self._draw(), step=self._state.step)
-
-    def _draw(self) -> dict[str, np.ndarray]:
-        first = {key: value[:1] for key, value in self._batch.items()}
-        return {
-            "reconstructions": pictures.reconstructions(self.model, self._batch),
-            "samples": pictures.samples(self.model, self._batch),
-            "traversals": pictures.traversals(self.model, first),
-        }
+            self._board.images("eval", pictures.all_of(self.model, self._batch), step=self._state.step)
 
 
 def tag(name: str) -> str:

@@ -14,7 +14,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow.core.protobuf import saved_model_pb2
 
-from models import artifact
+from models import artifact, pictures
 from models.atomic import placed, write_whole
 from models.features.dataset import Examples
 from models.measures import Measures
@@ -22,7 +22,7 @@ from models.signatures import Signatures
 from models.task import Task
 
 ANSWERED = 8
-"""Number of golden examples."""
+"""Number of golden examples, and of those that pictures show."""
 
 
 def write(model: keras.Model, task: Task, held_out: Examples, *, summary: Mapping[str, Any], folder: Path) -> None:
@@ -42,6 +42,9 @@ def write(model: keras.Model, task: Task, held_out: Examples, *, summary: Mappin
         model.save(path / artifact.KERAS.name)
     with placed(folder / artifact.BASELINES) as path:
         _write_baselines(model, signatures, task, held_out.transform, path)
+    if pictures.drawable(model, task.spec):
+        with placed(folder / artifact.PICTURES) as path:
+            _write_pictures(model, held_out, path)
     _write_json(folder / artifact.GOLDEN, _golden(signatures, held_out))
     _write_json(folder / artifact.TRAINING, summary)
     _write_json(folder / artifact.CONFIGURATION, task.configuration)
@@ -108,6 +111,13 @@ def _write_baselines(
         "noisy": (measures.noisy, examples, tf.TensorSpec([], tf.float32, name="level")),
     }
     _write_archive([random, model, baseline.layer, signatures.layer], endpoints, path)
+
+
+def _write_pictures(model: keras.Model, held_out: Examples, path: Path) -> None:
+    path.mkdir()
+    batch = next(iter(held_out.evaluation(batch=ANSWERED)))
+    for name, image in pictures.all_of(model, batch).items():
+        keras.utils.save_img(path / f"{name}.png", image * 255, scale=False)
 
 
 def _write_archive(parts: Sequence[Any], endpoints: Mapping[str, tuple[Any, ...]], path: Path) -> None:

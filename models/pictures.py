@@ -1,4 +1,4 @@
-"""What a model of images makes of its data, as pictures for TensorBoard."""
+"""What a model of images makes of its data, as pictures for TensorBoard and the report."""
 
 import math
 from collections.abc import Mapping
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 import tensorflow as tf
+
+from models.features.spec import FeatureSpec
 
 SPAN = np.linspace(-2.0, 2.0, 9, dtype=np.float32)
 MOST_LATENTS = 16
@@ -30,6 +32,26 @@ def grid(images: np.ndarray, *, columns: int, gap: int = 1) -> np.ndarray:
     high, wide = height + gap, width + gap
     full = full.reshape(rows, columns, high, wide, channels).transpose(0, 2, 1, 3, 4)
     return full.reshape(rows * high, columns * wide, channels)[: rows * high - gap, : columns * wide - gap]
+
+
+def drawable(model: keras.Model, spec: FeatureSpec) -> bool:
+    """Returns whether there is something to draw: the data are images, and the decoder makes images."""
+    return spec.kind == "image" and model.decoder.target == "x"
+
+
+def all_of(model: keras.Model, batch: Mapping[str, tf.Tensor]) -> dict[str, np.ndarray]:
+    """Returns reconstructions, samples of the prior, and traversals from the first image, by name.
+
+    Args:
+        model: an autoencoder.
+        batch: a few images [count, height, width, channels] as `x`, and what stands beside them.
+    """
+    first = {key: value[:1] for key, value in batch.items()}
+    return {
+        "reconstructions": reconstructions(model, batch),
+        "samples": samples(model, batch),
+        "traversals": traversals(model, first),
+    }
 
 
 def reconstructions(model: keras.Model, batch: Mapping[str, tf.Tensor]) -> np.ndarray:

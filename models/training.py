@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from models import export, projector
+from models import export, pictures, projector
 from models.board import Board, Curves, Pictures
 from models.callbacks import Budget, Checkpointing, Count, EarlyStopping, Plan, Progress
 from models.checkpoints import Checkpoints, State
@@ -127,7 +127,7 @@ class Training:
             Progress(state, plan),
             Curves(self._board, state),
         ]
-        if self._task.spec.kind == "image" and self.model.decoder.target == "x":
+        if pictures.drawable(self.model, self._task.spec):
             batch = {key: value[:8] for key, value in self._sample.items()}
             callbacks.append(Pictures(self._board, state, plan, batch=batch, budget=Budget(SHARE)))
         return callbacks

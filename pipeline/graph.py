@@ -41,6 +41,7 @@ class Encoded:
     """A pipeline as far as the embeddings: its nodes in order, and those that later ones read."""
 
     nodes: list[Any]
+    ingest: Ingest
     trainer: Any
     blessed: Any
     embedder: Any
@@ -63,6 +64,8 @@ def create_pipeline(config: Config) -> tfx_pipeline.Pipeline:
         model=model,
         blessing=evaluator.outputs["blessing"],
         infra_blessing=check.outputs["infra_blessing"],
+        evaluation=evaluator.outputs["evaluation"],
+        fingerprint=hashlib.sha256(encoded.ingest.description.fingerprint.encode()).hexdigest()[:12],
         folder=str(paths.serving(config)),
         keep=config.serving.keep,
         look=str(time.time_ns()),
@@ -125,7 +128,7 @@ def encode(config: Config, *, reference: type[ResolverStrategy]) -> Encoded:
         code=code.version("components.embedder", *ARTIFACT),
     )
     nodes = [ingest, statistics, schema, validator, gate, transform, trainer, blessed, embedder]
-    return Encoded(nodes, trainer=trainer, blessed=blessed, embedder=embedder)
+    return Encoded(nodes, ingest=ingest, trainer=trainer, blessed=blessed, embedder=embedder)
 
 
 def evaluate(config: Config, encoded: Encoded) -> Any:

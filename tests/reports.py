@@ -139,6 +139,11 @@ def everything() -> Evaluation:
         metrics=tuple(metrics),
         bounds=judged,
         blessed=False,
+        omitted=(
+            Omission("slices by sex", "fewer than 20 examples: Other"),
+            Omission("disentanglement", "too few examples"),
+            Omission("probe/knn/all of price", "too few examples"),
+        ),
         importance=((0.41, 0.02), (0.05, 0.39), (0.07, 0.06), (0.0, 0.0)),
         widths={"encoder": 4, "pca": 4, "random": 4, "raw": 9},
         settings=Settings(slices=("sex",), probes=("linear", "gbt", "mlp")),

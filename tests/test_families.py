@@ -1,4 +1,4 @@
-"""The families of metrics on real Parquet files whose codes theory knows, and what each says where it cannot measure."""
+"""The families of metrics on real Parquet files whose codes theory knows, and what each says of what it cannot tell."""
 
 import dataclasses
 import json
@@ -12,8 +12,10 @@ from embeddings import refusal, request
 from factor_codes import SIZES, codes_of
 
 from components.evaluator.evaluate import evaluate
+from components.evaluator.names import bases
 from components.evaluator.schema import Evaluation, find, read_evaluation, write_evaluation
-from components.evaluator.settings import Bound
+from components.evaluator.settings import Bound, Settings
+from components.evaluator.wording import in_words
 from models.features.spec import FeatureSpec, Target
 
 VECTOR = pa.list_(pa.float32())
@@ -162,6 +164,33 @@ def test_slices_are_parts_of_the_whole(ideal):
     assert {m.name for m in quarters} > {"distortion where price=(missing)"}
     assert not [m for m in ideal.metrics if "where" in m.name and m.representation != "encoder"]
     assert not [m for m in ideal.metrics if m.name.startswith("label_distortion/linear/10 where")]
+
+
+def test_a_small_slice_does_not_make_the_split_a_small_one(ideal):
+    assert min(metric.count for metric in ideal.metrics) < 100
+    assert not [warning for warning in ideal.warnings if warning.startswith("Only")]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("probe/knn/all of price", "k-NN, all labels of price"),
+        ("distortion where sex=Female", "distortion, where sex is Female"),
+        ("label_distortion/linear/100", "distortion of the label, linear probe, 100 labels"),
+        ("robustness/drop/0.5", "drop of the linear probe under noise of 0.5"),
+        ("efficiency/gbt of price", "share that 100 labels reach, boosted trees of price"),
+        ("slices by sex", "slices by sex"),
+        ("disentanglement", "disentanglement"),
+    ],
+)
+def test_every_name_has_words(name, words):
+    assert in_words(name) == words
+
+
+def test_every_metric_there_is_has_words_of_its_own():
+    names = bases(Settings(probes=("linear", "knn", "gbt", "mlp")))
+    assert len({in_words(name) for name in names}) == len(set(names)) == len(names)
+    assert in_words("distortion", explains="label") == "distortion of the label"
 
 
 def test_an_evaluation_with_everything_survives_its_file(ideal, tmp_path):

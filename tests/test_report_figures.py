@@ -9,14 +9,15 @@ import reports
 from reports import Reader
 
 from components.evaluator.schema import DataFacts
-from components.report import embedding_map, figures
+from components.report import curves, embedding_map, nats
 from components.report.html import render
+from components.report.tasks import tasks
 
 evaluation, shown = reports.evaluation, reports.shown
 
 
 def test_label_efficiency_shows_accuracies_with_intervals(evaluation):
-    figure = figures.label_efficiency(evaluation, "linear")
+    figure = curves.label_efficiency(evaluation, "linear", *tasks(evaluation))
     *_, encoder = figure["data"]
     assert encoder["name"] == "encoder"
     assert encoder["y"] == [0.6123, 0.8623, 0.9123]
@@ -25,18 +26,31 @@ def test_label_efficiency_shows_accuracies_with_intervals(evaluation):
     assert figure["layout"]["shapes"][0]["y0"] == 0.1234
 
 
+def test_the_ceiling_and_the_guess_are_lines_and_the_distortion_stands_beside():
+    everything = reports.everything()
+    label, price = tasks(everything)
+    assert (label.words, price.words) == ("2 classes", "a number")
+    for task, lines in ((label, {"solid": 0.52, "dot": 0.97}), (price, {"dot": 0.95})):
+        figure = curves.label_efficiency(everything, "linear", task)
+        assert {shape["line"]["dash"]: shape["y0"] for shape in figure["layout"]["shapes"]} == lines
+        untold = curves.label_distortion(everything, "linear", task)
+        assert untold["data"][-1]["y"] == pytest.approx([0.7, 0.45, 0.4])
+        assert untold["layout"]["yaxis"]["title"]["text"] == "D_y, nats"
+    assert curves.label_efficiency(everything, "gbt", price) is None
+
+
 def test_histograms_count_every_example():
     values = np.concatenate([np.random.default_rng(0).normal(size=1000), [1e6]])
-    [bars] = figures.histogram(values, name="rate")["data"]
+    [bars] = nats.histogram(values, name="rate")["data"]
     assert sum(bars["y"]) == 1001
-    assert len(bars["y"]) <= figures.MOST_BINS
-    [single] = figures.histogram(np.zeros(3), name="rate")["data"]
+    assert len(bars["y"]) <= nats.MOST_BINS
+    [single] = nats.histogram(np.zeros(3), name="rate")["data"]
     assert sum(single["y"]) == 3
 
 
 def test_dimensions_fall_back_to_the_variance(shown):
-    assert figures.dimensions(shown)["layout"]["yaxis"]["title"]["text"] == "rate, nats"
-    plain = figures.dimensions(dataclasses.replace(shown, rates=None))
+    assert nats.dimensions(shown)["layout"]["yaxis"]["title"]["text"] == "rate, nats"
+    plain = nats.dimensions(dataclasses.replace(shown, rates=None))
     assert plain["layout"]["yaxis"]["title"]["text"] == "variance"
     assert plain["data"][0]["marker"]["color"] == ["var(--encoder)"] * 8 + ["var(--random)"] * 2
 

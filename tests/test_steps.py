@@ -4,11 +4,14 @@ import dataclasses
 import json
 from pathlib import Path
 
+import cards
 import numpy as np
 import pytest
+import stores
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.types import standard_artifacts
 
+from components.artifacts import RepresentationEvaluation
 from components.embedder.component import _comparable, _Model
 from components.pusher.component import Pusher
 from components.serving_check.check import _fault
@@ -25,8 +28,9 @@ def model_of(folder: Path, *, space: str, spec: FeatureSpec = IMAGE) -> standard
     serving = folder / "Format-Serving"
     (serving / "assets.extra").mkdir(parents=True)
     (serving / "saved_model.pb").write_bytes(b"graph")
-    record = {"space": space, "latent": 2, "spec": dataclasses.asdict(spec)}
+    record = {"space": space, "latent": 2, "spec": dataclasses.asdict(spec), "metaprior": "0.1.0"}
     (serving / "assets.extra" / "metaprior.json").write_text(json.dumps(record))
+    (folder / "training.json").write_text(json.dumps(cards.TRAINING))
     artifact = standard_artifacts.Model()
     artifact.uri = str(folder)
     return artifact
@@ -41,14 +45,19 @@ def verdict(kind, blessed: int):
 def pushed(model, folder: Path, *, blessed: int = 1, infra: int = 1) -> dict[str, int]:
     """Runs the Pusher and returns what it says."""
     artifact = standard_artifacts.PushedModel()
+    measured = RepresentationEvaluation()
+    measured.uri = model.uri
+    stores.evaluation(Path(model.uri))
     Pusher.test_call(
         model=model,
+        evaluation=measured,
         blessing=verdict(standard_artifacts.ModelBlessing, blessed),
         infra_blessing=verdict(standard_artifacts.InfraBlessing, infra),
         pushed_model=artifact,
         folder=str(folder),
         keep=3,
         look="1",
+        fingerprint="0123456789ab",
     )
     names = ("pushed", "pushed_version", "unchanged")
     return {name: artifact.get_int_custom_property(name) or 0 for name in names}
@@ -63,6 +72,9 @@ def test_a_model_is_pushed_once_and_again_only_after_another_or_a_loss(tmp_path)
     # The first model again: what is served must be what the run says it pushed.
     assert pushed(first, folder) == {"pushed": 1, "pushed_version": 3, "unchanged": 0}
     for version in (1, 2, 3):
+        card = json.loads((folder / str(version) / "assets.extra" / "model_card.json").read_text())
+        assert card["lineage"]["data_fingerprint"] == "0123456789ab"
+        assert (folder / str(version) / "assets.extra" / "model_card.md").read_text().startswith("# digits, encoded by")
         (folder / str(version)).rename(tmp_path / f"lost-{version}")
     assert pushed(first, folder) == {"pushed": 1, "pushed_version": 1, "unchanged": 0}
 

@@ -3,6 +3,7 @@
 # TFX reads these annotations at run time; to a type checker they mean nothing.
 # pyright: reportArgumentType=false, reportInvalidTypeArguments=false
 
+import json
 from pathlib import Path
 
 from tfx.components.evaluator import constants
@@ -11,10 +12,12 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 
 from components.artifacts import Embeddings, RepresentationEvaluation
-from components.evaluator.evaluate import Request, evaluate
+from components.evaluator.evaluate import Evaluated, Request, evaluate
 from components.evaluator.schema import REPORT_FILE, Evaluation, write_evaluation
 from components.evaluator.settings import Settings
+from components.report import board, pictures, predictions
 from components.report.html import render
+from models.artifact import PICTURES, TRAINING
 from models.atomic import write_whole
 
 
@@ -31,12 +34,12 @@ def RepresentationEvaluator(
     baseline_embeddings: InputArtifact[Embeddings] = None,
     baseline_model: InputArtifact[standard_artifacts.Model] = None,
 ):
-    """Measures a representation, writes evaluation.json and report.html, and blesses the model.
+    """Measures a representation, writes evaluation.json and views of it for people, and blesses the model.
 
     Args:
         embeddings: every split's codes under the model.
         model: the model.
-        evaluation: gets evaluation.json and report.html.
+        evaluation: gets evaluation.json, report.html and, for TensorBoard, tensorboard/.
         blessing: gets BLESSED or NOT_BLESSED, and the properties LatestBlessedModelStrategy reads.
         settings: the run configuration's `evaluation` section, as JSON.
         data: the data's name.
@@ -56,9 +59,25 @@ def RepresentationEvaluator(
     )
     found = evaluate(request)
     write_evaluation(found.evaluation, Path(evaluation.uri))
-    write_whole(Path(evaluation.uri) / REPORT_FILE, render(found.evaluation, found.sample).encode())
+    _show(found, request, model=Path(model.uri), folder=Path(evaluation.uri))
     _describe(evaluation, found.evaluation)
     _bless(blessing, found.evaluation, model=model, baseline=baseline_model)
+
+
+def _show(found: Evaluated, request: Request, *, model: Path, folder: Path) -> None:
+    """Writes the report and TensorBoard's files, with the pictures that the model artifact has."""
+    files = pictures.read(model / PICTURES)
+    write_whole(folder / REPORT_FILE, render(found.evaluation, found.sample, files).encode())
+    answers = predictions.answers(request.embeddings, found.evaluation)
+    board.write(found.evaluation, folder, step=_step(model / TRAINING), files=files, answers=answers)
+
+
+def _step(path: Path) -> int:
+    """Returns the training step of the best epoch, whose weights the model has; 0 where nothing says so."""
+    if not path.is_file():
+        return 0
+    training = json.loads(path.read_text(encoding="utf-8"))
+    return training["steps"] // training["epochs"] * training["best_epoch"]
 
 
 def _describe(artifact: RepresentationEvaluation, evaluation: Evaluation) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from components.evaluator.names import Name
 from components.evaluator.schema import Metric, Representation, find, largest_probe
 from components.evaluator.wording import PROBES, in_words, number
 from models.collapse import collapsed
@@ -59,7 +60,7 @@ def _within(encoder: Metric, other: Metric) -> str:
 
 def _few(metrics: tuple[Metric, ...]) -> Iterator[str]:
     """Warns of a split that is too small to tell models apart."""
-    fewest = min(metrics, key=lambda metric: metric.count)
+    fewest = min((m for m in metrics if Name.parse(m.name).slice is None), key=lambda metric: metric.count)
     if fewest.count < FEW:
         examples = "1 example" if fewest.count == 1 else f"{fewest.count} examples"
         yield f'Only {examples} of the split "{fewest.split}" measured: intervals are wide.'

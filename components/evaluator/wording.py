@@ -79,6 +79,8 @@ def _base(base: str, explains: str) -> str:
         return "distortion of the label"
     if base in PLAIN or base in SCORES:
         return {**PLAIN, **SCORES}[base]
+    if "/" not in base:  # an omission may be about a whole family, or about slices
+        return base
     what, kind, *budget = base.split("/")
     if what == "robustness":
         return f"{ROBUSTNESS[kind]} under noise of {budget[0]}"

@@ -9,6 +9,9 @@ from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArti
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 
+from components.artifacts import RepresentationEvaluation
+from components.evaluator.schema import EVALUATION_FILE, read_evaluation
+from components.pusher import card
 from components.pusher.versions import prune, push, versions, writing
 from models.artifact import METADATA, SERVING, read_metadata
 
@@ -18,12 +21,16 @@ def Pusher(
     model: InputArtifact[standard_artifacts.Model],
     blessing: InputArtifact[standard_artifacts.ModelBlessing],
     infra_blessing: InputArtifact[standard_artifacts.InfraBlessing],
+    evaluation: InputArtifact[RepresentationEvaluation],
     pushed_model: OutputArtifact[standard_artifacts.PushedModel],
     folder: Parameter[str],
     keep: Parameter[int],
     look: Parameter[str],
+    fingerprint: Parameter[str],
 ) -> None:
     """Pushes a model that the evaluation and the serving check both blessed, unless it is the newest version.
+
+    Beside the encoder goes a model card, `assets.extra/model_card.md` and `.json`.
 
     The stock Pusher shows a version while it is still being copied, and skips a second push within
     one second; this one renames a whole copy into place.
@@ -32,14 +39,16 @@ def Pusher(
         model: the trained model.
         blessing: the evaluation's verdict.
         infra_blessing: the serving check's verdict.
+        evaluation: what was measured, for the model card.
         pushed_model: custom properties `pushed` (0 or 1), `pushed_destination`, `pushed_version`, and
             `unchanged` (1: the newest version was this model already).
         folder: the serving folder, absolute.
         keep: how many versions stay.
         look: new in every run: whether a push is needed is for the folder to say, not for the cache.
+        fingerprint: digest of what changes with the data's content.
 
     Raises:
-        InputError: if the folder cannot be written.
+        InputError: if the folder cannot be written, or the evaluation is not of this version.
     """
     del look
     blessed = all(b.get_int_custom_property("blessed") == 1 for b in (blessing, infra_blessing))
@@ -47,9 +56,12 @@ def Pusher(
     if not blessed:
         return
     saved_model, target = Path(model.uri, SERVING), Path(folder)
+    lineage = card.Lineage(model.id, evaluation.id, fingerprint, target.name)
+    found = read_evaluation(Path(evaluation.uri, EVALUATION_FILE))
+    beside = card.files(Path(model.uri), found, lineage)
     with writing(target):
         unchanged = _newest_space(target) == read_metadata(saved_model)["space"]
-        version = versions(target)[-1] if unchanged else push(saved_model, target)
+        version = versions(target)[-1] if unchanged else push(saved_model, target, beside)
         prune(target, keep)
     pushed_model.set_int_custom_property("unchanged", int(unchanged))
     pushed_model.set_string_custom_property("pushed_destination", str(target / str(version)))

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def writing(folder: Path) -> Iterator[None]:
         raise InputError(f"serving.path: cannot write {folder}: {words}. Choose another folder or {remedy}.") from error
 
 
-def push(saved_model: Path, folder: Path) -> int:
+def push(saved_model: Path, folder: Path, beside: Mapping[Path, bytes] | None = None) -> int:
     """Copies a SavedModel to the next version of a serving folder that is held for `writing`.
 
     The copy is made under a name that servers ignore and renamed when it is whole, so that a server
@@ -53,6 +53,7 @@ def push(saved_model: Path, folder: Path) -> int:
     Args:
         saved_model: folder of the SavedModel.
         folder: the serving folder.
+        beside: further files of the version, by their path in it.
 
     Returns:
         The new version: one more than the largest, or 1.
@@ -63,6 +64,9 @@ def push(saved_model: Path, folder: Path) -> int:
     version = (versions(folder) or [0])[-1] + 1
     with placed(folder / str(version)) as temporary:
         shutil.copytree(saved_model, temporary)
+        for path, content in (beside or {}).items():
+            (temporary / path).parent.mkdir(exist_ok=True)
+            (temporary / path).write_bytes(content)
     return version
 
 

@@ -1,1 +1,4 @@
-"""Views of an evaluation for people: one self-contained HTML page, and the lines a console prints."""
+"""Views of evaluations for people: self-contained HTML pages, the lines a console prints, TensorBoard."""
+
+BOARD_FOLDER = "tensorboard"
+"""Below an evaluation's folder: what TensorBoard shows of it."""

@@ -29,7 +29,7 @@ def label_efficiency(evaluation: Evaluation, kind: str, task: Task) -> Figure | 
         kind: kind of the probe, such as `linear`.
         task: what it predicts.
     """
-    figure = _by_budget(evaluation, "probe", kind, task)
+    figure = _figure(evaluation, "probe", kind, task)
     if figure is None:
         return None
     ceiling = ceiling_of(evaluation, task)
@@ -42,7 +42,7 @@ def label_efficiency(evaluation: Evaluation, kind: str, task: Task) -> Figure | 
 
 def label_distortion(evaluation: Evaluation, kind: str, task: Task) -> Figure | None:
     """Returns D_y = -E[log p(y | z)] by label budget, nats; arguments as of `label_efficiency`."""
-    return _by_budget(evaluation, "label_distortion", kind, task)
+    return _figure(evaluation, "label_distortion", kind, task)
 
 
 def ceiling_of(evaluation: Evaluation, task: Task) -> Metric | None:
@@ -51,30 +51,40 @@ def ceiling_of(evaluation: Evaluation, task: Task) -> Metric | None:
     return next((m for m in found if Name.parse(m.name).column == task.column), None)
 
 
-def _by_budget(evaluation: Evaluation, what: str, kind: str, task: Task) -> Figure | None:
-    curves = {name: _curve(evaluation, f"{what}/{kind}/", task, name) for name in REPRESENTATIONS}
-    budgets = list(curves["encoder"])
-    if not budgets:
-        return None
-    places = {budget: place for place, budget in enumerate(budgets)}
-    drawn = [(name, curve) for name in REPRESENTATIONS if (curve := curves[name])]
-    traces = [_line(name, curve, places, shift=(rank - 1.5) * 0.035) for rank, (name, curve) in enumerate(drawn)]
-    traces.reverse()  # The last one drawn lies on top: the encoder.
-    unit = next(iter(curves["encoder"].values())).unit
-    ticks = {"tickvals": list(places.values()), "ticktext": [_tick(task, budget) for budget in budgets]}
-    look = layout(x="labels", y=SCORES.get(unit, f"D_y, {unit}"), xaxis={**ticks, "range": [-0.3, len(budgets) - 0.7]})
-    return {"data": traces, "layout": look}
+def by_budget(
+    evaluation: Evaluation, what: str, kind: str, task: Task, representation: Representation = "encoder"
+) -> dict[str, Metric]:
+    """Returns what one representation reaches by label budget, in ascending order.
 
-
-def _curve(evaluation: Evaluation, prefix: str, task: Task, representation: Representation) -> dict[str, Metric]:
-    """Returns the metrics of one representation by budget, in ascending order."""
-    found = {}
+    Args:
+        evaluation: the numbers.
+        what: `probe` or `label_distortion`.
+        kind: kind of the probe.
+        task: what it predicts.
+        representation: whose codes it reads.
+    """
+    prefix, found = f"{what}/{kind}/", {}
     for metric in evaluation.metrics:
         name = Name.parse(metric.name)
         ours = metric.representation == representation and name.slice is None and name.column == task.column
         if ours and name.base.startswith(prefix):
             found[name.base.removeprefix(prefix)] = metric
     return dict(sorted(found.items(), key=lambda item: math.inf if item[0] == "all" else int(item[0])))
+
+
+def _figure(evaluation: Evaluation, what: str, kind: str, task: Task) -> Figure | None:
+    curves = {of: by_budget(evaluation, what, kind, task, of) for of in REPRESENTATIONS}
+    budgets = list(curves["encoder"])
+    if not budgets:
+        return None
+    places = {budget: place for place, budget in enumerate(budgets)}
+    drawn: list[Representation] = [of for of in REPRESENTATIONS if curves[of]]
+    traces = [_line(of, curves[of], places, shift=(rank - 1.5) * 0.035) for rank, of in enumerate(drawn)]
+    traces.reverse()  # The last one drawn lies on top: the encoder.
+    unit = next(iter(curves["encoder"].values())).unit
+    ticks = {"tickvals": list(places.values()), "ticktext": [_tick(task, budget) for budget in budgets]}
+    look = layout(x="labels", y=SCORES.get(unit, f"D_y, {unit}"), xaxis={**ticks, "range": [-0.3, len(budgets) - 0.7]})
+    return {"data": traces, "layout": look}
 
 
 def _line(name: Representation, curve: dict[str, Metric], places: dict[str, int], *, shift: float) -> Figure:

@@ -6,6 +6,7 @@ LOWER = (
     *("label_distortion", "leakage", "leakage_auc", "attribute_inference", "membership", "correlation"),
     *("decomposition/total_correlation", "decomposition/dimension_wise_kl", "decomposition/mismatch", "distortion"),
     *("fairness/demographic_parity", "fairness/equal_opportunity", "fairness/equalized_odds"),
+    *("disentanglement/unfairness", "robustness/displacement", "robustness/drop"),
 )
 NEITHER = ("rate", "active_units", "decomposition/mutual_information", "efficiency")
 
@@ -22,4 +23,4 @@ def has_a_better(name: str) -> bool:
 
 def _among(name: str, known: tuple[str, ...]) -> bool:
     base = Name.parse(name).base
-    return base in known or base.split("/")[0] in known
+    return any(base == one or base.startswith(f"{one}/") for one in known)

@@ -1,5 +1,6 @@
 """A flat map of the codes, colored by label."""
 
+import html
 from collections import Counter
 
 import numpy as np
@@ -19,8 +20,13 @@ def embedding_map(sample: Sample) -> tuple[Figure, float]:
     """
     places, share = _flattened(sample.codes.astype(np.float64))
     look = layout(x="first component", y="second component", yaxis={"scaleanchor": "x"})
-    look["showlegend"] = sample.labels is not None
     return {"data": _groups(places, sample.labels), "layout": look}, share
+
+
+def legend(figure: Figure) -> list[tuple[str, str]]:
+    """Returns the map's labels, as plain text, with their colors; none without labels."""
+    named = [trace for trace in figure["data"] if trace["name"]]
+    return [(html.unescape(trace["name"]), trace["marker"]["color"]) for trace in named]
 
 
 def _flattened(codes: np.ndarray) -> tuple[np.ndarray, float]:

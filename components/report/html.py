@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from components.evaluator.names import LIKELIHOOD, PRIVACY
 from components.evaluator.sample import Sample
 from components.evaluator.schema import REPRESENTATIONS, Evaluation
 from components.evaluator.wording import WORDS, heading, in_words
 from components.report import nats, tables
 from components.report.curves import LINES, SCORES, ceiling_of, label_distortion, label_efficiency
-from components.report.embedding_map import embedding_map
+from components.report.embedding_map import embedding_map, legend
 from components.report.factors import heatmap
+from components.report.omissions import by_reason
 from components.report.page import fill
 from components.report.pictures import pictures
 from components.report.slices import slices
@@ -62,7 +64,8 @@ def render(evaluation: Evaluation, sample: Sample, files: Mapping[str, bytes] | 
         "probed": places,
         "ceilings": [place for place in places if ceiling_of(evaluation, place.task)],
         "panels": tables.panels(evaluation),
-        "privacy": tables.privacy(evaluation),
+        "privacy": tables.measured(evaluation, PRIVACY),
+        "likelihood": tables.measured(evaluation, LIKELIHOOD),
         "heatmap": heatmap(evaluation),
         "slices": shown,
         "pictures": pictures(files or {}),
@@ -71,7 +74,7 @@ def render(evaluation: Evaluation, sample: Sample, files: Mapping[str, bytes] | 
         "most_information": nats.most_information(parts) if parts else None,
         "groups": tables.groups(evaluation.metrics),
         "sliced": tables.sliced(evaluation.metrics),
-        "omitted": _by_reason(evaluation),
+        "omitted": by_reason(evaluation),
         "heading": heading,
         "in_words": in_words,
         "interval": interval_in_words,
@@ -80,6 +83,7 @@ def render(evaluation: Evaluation, sample: Sample, files: Mapping[str, bytes] | 
         "representations": REPRESENTATIONS,
         "sample": sample,
         "share": share,
+        "map_legend": legend(flat),
         "figures": figures | {"map": flat},
     }
     return fill("report.html.j2", context)
@@ -112,11 +116,3 @@ def _curves(evaluation: Evaluation, places: list[Probed]) -> dict[str, Figure]:
             figures[f"score-{place.id}"] = label_efficiency(evaluation, place.kind, one.task)
             figures[f"untold-{place.id}"] = label_distortion(evaluation, place.kind, one.task)
     return {name: figure for name, figure in figures.items() if figure}
-
-
-def _by_reason(evaluation: Evaluation) -> dict[str, list[str]]:
-    """Returns what could not be measured, in words, by reason."""
-    reasons: dict[str, list[str]] = {}
-    for omission in evaluation.omitted:
-        reasons.setdefault(omission.reason, []).append(in_words(omission.metric, explains=evaluation.data.explains))
-    return reasons

@@ -6,7 +6,7 @@ import numpy as np
 
 from components.evaluator.sample import Sample
 from components.evaluator.schema import Evaluation, Metric, find
-from components.evaluator.wording import in_words, number
+from components.evaluator.wording import in_words
 from components.report.style import DOTTED, Figure, across, layout, points, rounded
 from models.collapse import ACTIVE
 
@@ -87,11 +87,6 @@ def parts(evaluation: Evaluation) -> Figure | None:
             "name": in_words(metric.name),
             "x": rounded(np.array([metric.value])),
             "y": [""],
-            "text": [number(metric.value, "nats")],
-            "textposition": "inside",
-            "insidetextanchor": "middle",
-            "textangle": 0,
-            "constraintext": "none",
             "marker": {"color": f"var(--{color})"},
             "hovertemplate": f"{in_words(metric.name)}: %{{x:.2f}} nats<extra></extra>",
         }

@@ -1,10 +1,15 @@
 """What a model of images makes of its data, as pictures inside the page."""
 
 import base64
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
+MOST = 1040
+"""Pixels a side of a picture in the page: twice what it takes on the screen."""
 KNOWN = {
     "reconstructions": (
         "Reconstructions",
@@ -41,13 +46,23 @@ def read(folder: Path) -> dict[str, bytes]:
 
 
 def pictures(files: Mapping[str, bytes]) -> list[Picture]:
-    """Returns the page's pictures.
+    """Returns the page's pictures; those of more than 1,040 pixels a side are made smaller.
 
     Args:
         files: PNG files by name.
     """
     return [
-        Picture(name, title, caption, f"data:image/png;base64,{base64.b64encode(files[name]).decode()}")
+        Picture(name, title, caption, f"data:image/png;base64,{base64.b64encode(_fitted(files[name])).decode()}")
         for name, (title, caption) in KNOWN.items()
         if name in files
     ]
+
+
+def _fitted(content: bytes) -> bytes:
+    with Image.open(io.BytesIO(content)) as image:
+        if max(image.size) <= MOST:
+            return content
+        image.thumbnail((MOST, MOST), Image.Resampling.BOX)
+        smaller = io.BytesIO()
+        image.save(smaller, "PNG")
+    return smaller.getvalue()

@@ -96,7 +96,7 @@ def across(axis: str, value: float, line: Figure) -> Figure:
 
 def as_text(label: str) -> str:
     """Returns a label cut to 24 characters and escaped, because Plotly reads tags in names."""
-    return html.escape(label if len(label) <= LONGEST_NAME else f"{label[: LONGEST_NAME - 1]}…")
+    return html.escape(label if len(label) <= LONGEST_NAME else f"{label[: LONGEST_NAME - 1]}…", quote=False)
 
 
 def rounded(values: np.ndarray) -> list[float]:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from components.evaluator.names import CLUSTERING, DISENTANGLEMENT, FAIRNESS, LEAKAGE, PRIVACY, Name
+from components.evaluator.names import CLUSTERING, DISENTANGLEMENT, FAIRNESS, LEAKAGE, Name
 from components.evaluator.schema import REPRESENTATIONS, BoundRecord, Evaluation, Metric, Representation, find
 from components.evaluator.wording import WORDS, heading, number
 from components.report.directions import lower_is_better
@@ -20,6 +20,8 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "Leakage": ("leakage", "leakage_auc", "attribute_inference"),
     "Fairness": ("fairness",),
     "Correlation within a code": ("correlation",),
+    "Likelihood by samples": ("likelihood",),
+    "Robustness to noise": ("robustness",),
     "Privacy": ("membership",),
 }
 OTHERS = "Other numbers"
@@ -98,12 +100,14 @@ def scores(evaluation: Evaluation, names: Sequence[str]) -> tuple[Score, ...]:
 
 def panels(evaluation: Evaluation) -> dict[str, tuple[Score, ...]]:
     """Returns the tables of scores by the panel they belong to."""
-    return {panel: scores(evaluation, names) for panel, names in PANELS.items()}
+    noisy = [metric.name for metric in evaluation.metrics if metric.name.startswith("robustness/")]
+    found = PANELS | {"robustness": tuple(dict.fromkeys(noisy))}
+    return {panel: scores(evaluation, names) for panel, names in found.items()}
 
 
-def privacy(evaluation: Evaluation) -> list[Metric]:
-    """Returns the numbers on membership inference that were measured."""
-    return [metric for name in PRIVACY if (metric := find(evaluation.metrics, name))]
+def measured(evaluation: Evaluation, names: Sequence[str]) -> list[Metric]:
+    """Returns the encoder's numbers of the given names, those that were measured."""
+    return [metric for name in names if (metric := find(evaluation.metrics, name))]
 
 
 def bounds(evaluation: Evaluation) -> list[Judged]:
@@ -115,10 +119,10 @@ def bounds(evaluation: Evaluation) -> list[Judged]:
 
 def groups(metrics: Iterable[Metric]) -> list[Group]:
     """Returns the metrics on all examples by family, in a fixed order."""
-    whole = [metric for metric in metrics if Name.parse(metric.name).slice is None]
-    by_heading = {heading: [] for heading in (*FAMILIES, OTHERS)}
-    for metric in whole:
-        by_heading[_family(metric.name)].append(metric)
+    by_heading: dict[str, list[Metric]] = {heading: [] for heading in (*FAMILIES, OTHERS)}
+    for metric in metrics:
+        if Name.parse(metric.name).slice is None:
+            by_heading[family(metric.name)].append(metric)
     return [Group(heading, tuple(found)) for heading, found in by_heading.items() if found]
 
 
@@ -132,8 +136,9 @@ def sliced(metrics: Iterable[Metric]) -> list[Group]:
     return [Group(column, tuple(found)) for column, found in by_column.items()]
 
 
-def _family(name: str) -> str:
-    first = name.split(" ")[0].split("/")[0]
+def family(name: str) -> str:
+    """Returns the heading that a metric belongs under."""
+    first = Name.parse(name).base.split("/")[0]
     return next((heading for heading, firsts in FAMILIES.items() if first in firsts), OTHERS)
 
 
