@@ -1,12 +1,14 @@
 """The mathematics of a frontier: Pareto sets, the knee, paired differences, the bound, the recommendation."""
 
 import math
+from pathlib import Path
 
 import frontiers
 import hypothesis.extra.numpy as arrays
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+from factor_codes import codes_of
 from frontiers import configuration, frontier, images, measured
 from hypothesis import given
 
@@ -232,3 +234,19 @@ def test_a_frontier_of_another_version_is_refused(tmp_path):
     with pytest.raises(InputError) as caught:
         read_frontier(tmp_path / "frontier.json")
     assert str(caught.value).startswith(f"{tmp_path / 'frontier.json'}: schema: Input should be 1. Run the sweep")
+
+
+def test_seeds_whose_codes_are_alike_have_a_high_udr(tmp_path):
+    codes, _ = codes_of("ideal", 300)
+    mixing = np.linalg.qr(np.random.default_rng(2).normal(size=(5, 5)))[0]
+    kinds = {"vae": [codes, codes[:, ::-1]], "beta_vae": [codes, codes @ mixing]}
+    trials = []
+    for recipe, seeds in kinds.items():
+        for seed, each in enumerate(seeds):
+            trials.append(measured(tmp_path, seed, recipe=recipe))
+            np.savez(Path(trials[-1].evaluation, "codes.npz"), codes=each, rates=np.full(5, 2.0))
+    alike, mixed = frontier(trials, seeds=2).configurations
+    assert alike.udr > 0.95
+    assert mixed.udr < 0.7
+    bare = [measured(tmp_path / "bare", seed) for seed in (0, 1)]
+    assert frontier(bare, seeds=2).configurations[0].udr is None

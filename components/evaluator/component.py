@@ -13,6 +13,7 @@ from tfx.types import standard_artifacts
 
 from components.artifacts import Embeddings, RepresentationEvaluation
 from components.evaluator.evaluate import Evaluated, Request, evaluate
+from components.evaluator.sample import write_codes
 from components.evaluator.schema import REPORT_FILE, Evaluation, write_evaluation
 from components.evaluator.settings import Settings
 from components.report import board, pictures, predictions
@@ -59,6 +60,7 @@ def RepresentationEvaluator(
     )
     found = evaluate(request)
     write_evaluation(found.evaluation, Path(evaluation.uri))
+    write_codes(found.sample, Path(evaluation.uri))
     _show(found, request, model=Path(model.uri), folder=Path(evaluation.uri))
     _describe(evaluation, found.evaluation)
     _bless(blessing, found.evaluation, model=model, baseline=baseline_model)

@@ -1,12 +1,16 @@
 """The examples that plots show: a bounded sample of one split, and the shape of its codes."""
 
+import io
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from models.atomic import write_whole
 from models.features.ids import digest
 
 SIZE = 2_000
+CODES_FILE = "codes.npz"
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,28 @@ class Sample:
     labels: list[str] | None
     variance: np.ndarray
     rates: np.ndarray | None
+
+
+def write_codes(sample: Sample, folder: Path) -> Path:
+    """Writes the sampled codes and the rate of each dimension as `codes.npz`, for whoever compares models by them."""
+    file = io.BytesIO()
+    rates = np.full(sample.codes.shape[1], np.nan) if sample.rates is None else sample.rates
+    np.savez(file, codes=sample.codes, rates=rates)
+    return write_whole(folder / CODES_FILE, file.getvalue())
+
+
+def read_codes(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
+    """Returns what `write_codes` wrote, codes [sample, latent] and rates [latent] in nats; None without them.
+
+    They are None where there is no such file, or the prior is not the standard normal. The same data has the same
+    examples in every model's sample, in the same order.
+    """
+    path = folder / CODES_FILE
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as file:
+        codes, rates = file["codes"], file["rates"]
+    return (codes, rates) if np.isfinite(rates).all() else None
 
 
 class Sampler:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from components.evaluator.sample import read_codes
 from components.evaluator.schema import EVALUATION_FILE, Evaluation, Metric, find, read_evaluation
 from components.frontier import pareto
 from components.frontier.bound import information_bound
@@ -23,6 +24,8 @@ from components.frontier.schema import (
     Value,
 )
 from components.metrics.intervals import draws_interval
+from components.metrics.udr import udr
+from components.metrics.undefined import UndefinedError
 from models import recipes
 from models.artifact import SERVING, TRAINING, read_metadata, read_spec
 from models.errors import InputError
@@ -126,7 +129,20 @@ def _configurations(trials: Sequence[Trial], seeds: int, *, unit: str) -> Iterab
             rate=_mean([trial.rate for trial in members], within=(0, math.inf)),
             distortion=_mean([trial.distortion for trial in members]),
             usefulness=_mean([trial.usefulness for trial in members], within=WITHIN.get(unit, EVERYWHERE)),
+            udr=_udr(members),
         )
+
+
+def _udr(members: Sequence[Trial]) -> float | None:
+    """Returns the mean UDR score of one configuration's seeds, None where it has no value."""
+    found = [read_codes(Path(trial.evaluation).parent) for trial in members]
+    known = [each for each in found if each is not None]
+    if len(known) < len(members):
+        return None
+    try:
+        return float(udr([codes for codes, _ in known], [rates for _, rates in known]).scores.mean())
+    except UndefinedError:
+        return None
 
 
 def _mean(values: Sequence[Value], *, within: tuple[float, float] = EVERYWHERE) -> Value:

@@ -84,6 +84,8 @@ class Configuration:
         rate: nats per example.
         distortion: nats per example.
         usefulness: in the metric's unit.
+        udr: how alike the seeds' codes are, dimension by dimension, from 0 to 1: a hint of disentanglement without
+            factors (Duan et al. 2020), by the lasso; None with one seed or where it has no value.
     """
 
     name: str
@@ -96,6 +98,7 @@ class Configuration:
     rate: Value
     distortion: Value
     usefulness: Value
+    udr: FiniteFloat | None = None
 
 
 @dataclass(frozen=True)
