@@ -103,7 +103,7 @@ def on_sprites(name: str, seed: int) -> dict[str, float]:
     spec, data, factors = sprites()
     recipe, parameters = SPRITES[name]
     model = recipes.build(recipe, spec, latent=10, network="mlp", seed=seed, **parameters)
-    fit(model, data, steps=6000, batch=128, rate=1e-3)
+    fit(model, data, steps=4000, batch=128, rate=1e-3)
     z = codes(model, data["x"])
     score = factor_vae_score(z, factors, np.random.default_rng(seed))
     return {"MIG": mig(z, factors), "FactorVAE score": score} | averages(model, data)
