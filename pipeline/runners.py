@@ -32,7 +32,8 @@ class Metadata(metadata.Metadata):
 
     def __init__(self, connection: metadata_store_pb2.ConnectionConfig):
         super().__init__(connection)
-        self._lock = Path(f"{connection.sqlite.filename_uri}.lock")
+        store = Path(connection.sqlite.filename_uri)
+        self._lock = store.with_name(f".{store.name}.lock")
         self._file: IO[bytes] | None = None
         self._entered = 0
 

@@ -30,6 +30,7 @@ training: {epochs: 12, patience: 12, checkpoint_every: 5}
 evaluation:
   labels: [10, 100, all]
   seeds: 2
+  measure: [probes, density] # the others have tests of their own
   bless:
     probe/linear/all: {min: 0.5}
     active_units: {min: 2}

@@ -17,7 +17,7 @@ from models.errors import InputError
 from pipeline import launch, loading, lock, paths
 from pipeline.embed import embed_file
 
-pytestmark = samples.STACK
+pytestmark = [*samples.STACK, pytest.mark.slow]  # whole runs on small file systems
 
 ELSEWHERE = "Choose another folder: --set output=FOLDER, or"
 ROOT = Path(__file__).parents[1]

@@ -18,6 +18,8 @@ from components.frontier.schema import read_frontier
 from components.pusher.versions import versions
 from pipeline.store import Store
 
+pytestmark = pytest.mark.slow  # whole sweeps, a minute or more; the parts have their tests in test_sweep_*.py
+
 SWEEP = """
 name: small
 data: {source: digits}

@@ -107,7 +107,7 @@ def test_one_process_at_a_time_has_the_store_open(tmp_path):
 
 def taken(folder: Path) -> bool:
     """Whether another process would have to wait for the store."""
-    with (folder / "metadata.sqlite.lock").open("ab") as file:
+    with (folder / ".metadata.sqlite.lock").open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
