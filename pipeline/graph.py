@@ -28,7 +28,7 @@ Channel = tfx.dsl.Channel
 artifacts = tfx.types.standard_artifacts
 
 # What every component that reads a trained model or writes beside it goes through.
-ARTIFACT = ("models.features", "models.artifact", "models.atomic", "components.section")
+ARTIFACT = ("models.features", "models.artifact", "models.atomic", "components.section", "components.records")
 
 
 def dotted(function) -> str:

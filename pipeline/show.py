@@ -15,6 +15,7 @@ from pipeline.config import Config
 from pipeline.events import Failed, Summary
 from pipeline.launch import Worker
 from pipeline.listing import shown
+from pipeline.signals import end_by_interrupt
 
 DONE, FAILED = 0, 1
 
@@ -38,9 +39,7 @@ def run(config: Config, *, heading: str, console: Console | None = None) -> int:
         KeyboardInterrupt: after the worker was ended.
     """
     console = console or Console()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
+    end_by_interrupt()
     with Worker(config) as worker:
         console.print(heading, markup=False, highlight=False)
         view = _follow(worker, console)

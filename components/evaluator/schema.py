@@ -5,12 +5,12 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import FiniteFloat, TypeAdapter, ValidationError
+from pydantic import FiniteFloat, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from components.evaluator.settings import Settings
+from components.records import read_record
 from models.atomic import write_whole
-from models.errors import InputError
 
 VERSION = 2
 EVALUATION_FILE = "evaluation.json"
@@ -208,11 +208,5 @@ def read_evaluation(path: Path) -> Evaluation:
     Raises:
         InputError: if there is no such file, or it is not a valid evaluation of this version.
     """
-    try:
-        return _ADAPTER.validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file. Check the path.") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InputError(f"{path}: {where}: {first['msg']}. Evaluate the model again with this version.") from None
+    again = "Evaluate the model again with this version."
+    return read_record(_ADAPTER, path, missing="Check the path.", again=again)

@@ -79,8 +79,7 @@ class Subject:
 
     def nats(self, name: str, split: str = TEST) -> np.ndarray:
         """Returns rate, distortion or elbo of the chosen examples of one split, nats."""
-        part = self._chosen.train if split == TRAIN else self._chosen.test
-        return rows.gather_scalars(self._root, split, name, ids=part.ids)
+        return rows.gather_scalars(self._root, split, name, ids=self._ids(split))
 
     def _measured(self, column: str) -> tuple[np.ndarray, np.ndarray] | None:
         ids = self._chosen.test.ids
@@ -113,8 +112,10 @@ class Subject:
         return Codes(*(self._gathered(prefix, column, split) for split in (TRAIN, TEST)))
 
     def _gathered(self, prefix: str, column: str, split: str) -> np.ndarray:
-        part = self._chosen.train if split == TRAIN else self._chosen.test
-        return rows.gather(self._root, split, prefix=prefix, column=column, ids=part.ids)
+        return rows.gather(self._root, split, prefix=prefix, column=column, ids=self._ids(split))
+
+    def _ids(self, split: str) -> list[str]:
+        return (self._chosen.train if split == TRAIN else self._chosen.test).ids
 
     def _task(self, name: str) -> Task | NoTask:
         spec = self._head.spec

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import FiniteFloat, TypeAdapter, ValidationError
+from pydantic import FiniteFloat, TypeAdapter
 from pydantic.dataclasses import dataclass
 
+from components.records import read_record
 from models.atomic import write_whole
-from models.errors import InputError
 
 FRONTIER_FILE = "frontier.json"
 PAGE_FILE = "frontier.html"
@@ -226,11 +226,5 @@ def read_frontier(path: Path) -> Frontier:
     Raises:
         InputError: if there is no such file, or it is not a valid frontier of this version.
     """
-    try:
-        return _ADAPTER.validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file. Run the sweep again.") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InputError(f"{path}: {where}: {first['msg']}. Run the sweep again with this version.") from None
+    again = "Run the sweep again with this version."
+    return read_record(_ADAPTER, path, missing="Run the sweep again.", again=again)

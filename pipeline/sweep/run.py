@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shlex
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from pipeline.launch import write_settings
 from pipeline.listing import shown
 from pipeline.lock import locked
 from pipeline.show import program
+from pipeline.signals import end_by_interrupt
 from pipeline.sweep import grid
 from pipeline.sweep.pool import Failed, Finished, Pool
 from pipeline.sweep.schedule import Schedule
@@ -48,9 +48,7 @@ def run(config: Config, description: Description, *, heading: str, console: Cons
         KeyboardInterrupt: after the trials were stopped.
     """
     console = console or Console()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
+    end_by_interrupt()
     with locked(paths.root(config)) as lock:
         folder = _folder(config)
         schedule = _schedule(config, description, folder)
