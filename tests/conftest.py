@@ -36,6 +36,20 @@ evaluation:
     active_units: {min: 2}
 """
 
+# What several files share and nobody wants to make twice.
+SHARED = ("finished", "exported")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps a file on one of several workers, and files that share something expensive together."""
+    makers: dict[Path, str] = {}
+    for item in items:
+        for name in SHARED:
+            if name in getattr(item, "fixturenames", ()):
+                makers.setdefault(item.path, name)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(makers.get(item.path, item.path.stem)))
+
 
 @dataclass(frozen=True)
 class Run:
