@@ -72,6 +72,7 @@ class Server:
                 Code.NOT_FOUND, f"Could not find base path {options.model_base_path}. Create it or correct it."
             )
         # Heavy: TensorFlow is wanted by who starts a server, not by who asks for its --help.
+        from serving.batch import Batching
         from serving.batching import Batcher
         from serving.rest import Rest
         from serving.rpc import Rpc
@@ -89,7 +90,7 @@ class Server:
             poll_seconds=options.file_system_poll_wait_seconds,
         )
         self._batcher = Batcher(
-            max_rows=options.max_batch_size, max_queue=options.max_requests, together=options.enable_batching
+            Batching(together=options.enable_batching, max_rows=options.max_batch_size), max_queue=options.max_requests
         )
         limits = Limits(options.max_request_bytes, options.rest_api_timeout_in_ms / 1000)
         service = Service({options.model_name: self.versions}, self._batcher, limits=limits)

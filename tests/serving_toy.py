@@ -53,6 +53,10 @@ class Toy(tf.Module):
         # Declared batch-major by its unknown first dimension, and not.
         return {"values": tf.unique(tf.reshape(x, [-1])).y}
 
+    @tf.function(input_signature=[spec([None, None], F, "x")])
+    def ragged(self, x):
+        return {"total": tf.reduce_sum(x, 1)}
+
     @tf.function(input_signature=[spec([None], tf.float16, "x")])
     def half16(self, x):
         return {"y": x + tf.cast(self.v, tf.float16)}
@@ -81,6 +85,7 @@ def write(base: Path, version: int, *, name: str | None = None) -> Path:
         "parse": toy.parse,
         "scalar": toy.scalar,
         "distinct": toy.distinct,
+        "ragged": toy.ragged,
         "half16": toy.half16,
         "conv": toy.conv,
         "slow": toy.slow,

@@ -8,6 +8,7 @@ import pytest
 import serving_toy
 import tensorflow as tf
 
+from serving.batch import Batching
 from serving.batching import Batcher
 from serving.rest import Mailbox
 from serving.servable import Servable
@@ -25,7 +26,7 @@ def servable(tmp_path_factory):
 
 @pytest.fixture
 def batcher():
-    running = Batcher(max_rows=4, max_queue=10)
+    running = Batcher(Batching(max_rows=4), max_queue=10)
     yield running
     running.close()
 
@@ -88,7 +89,7 @@ def test_a_scalar_output_is_never_batched(servable):
 
 
 def test_batching_can_be_turned_off(servable):
-    batcher = Batcher(max_rows=1, together=False)
+    batcher = Batcher(Batching(together=False))
     signature = servable.signatures["distinct"]
     occupy(batcher, servable, rounds=20)
     futures = [batcher.submit(servable, signature, {"x": ROWS}, FAR) for _ in range(2)]
