@@ -36,7 +36,9 @@ docs: setup ## the generated pages
 	@$(metaprior) models --markdown docs/models
 
 bench: setup ## measurements, as ratios
-	@for script in benchmarks/*.py; do echo "== $$script"; $(python) $$script; done
+	@for script in $(notdir $(basename $(wildcard benchmarks/*.py))); do \
+		echo "== $$script"; $(python) -m benchmarks.$$script || exit; \
+	done
 
 clean: ## remove what set-up and runs made
 	rm -rf .venv .runtime runs build dist *.egg-info
