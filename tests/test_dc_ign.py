@@ -82,6 +82,7 @@ def test_a_group_of_one_is_at_its_own_mean():
 
 
 def test_the_recipe_gives_units_in_the_order_of_its_names():
+    # Catches: the factors in another order.
     model = recipes.build("dc_ign", sprites().spec, latent=4, extrinsic=("factor_2", "factor_0"), clamp=0.5)
     assert model.extrinsic == model.decoder.extrinsic == (2, 0)
     assert str(model) == "nll + kl + 0.5 * invariance"
@@ -102,7 +103,8 @@ PLACES = {"extrinsic": ("factor_0", "factor_1"), "clamp": 1.0}
 
 
 def test_each_factor_finds_its_unit():
-    # Catches: a decoder that is not clamped. Not the invariance left out: its value and its gradient are above.
+    # Catches: a decoder that is not clamped; the sign of the invariance. Not the invariance left out, a tenth of it or
+    # ten times it: its value and gradient are above, its price in the loss is checked with those of its neighbors.
     found = correlations(learned_in_groups("dc_ign", updates=2000, **PLACES))
     assert np.all(np.diag(found) >= 0.9)
     assert max(found[0, 1], found[1, 0]) <= 0.2

@@ -175,7 +175,8 @@ def test_every_regularized_recipe_has_its_prices_checked():
     assert working == PRICES.keys() | TARGETS.keys()
 
 
-# Catches: a weight of the other sign or ten times too much; weights exchanged; wrong sums of alpha and lambda.
+# Catches: a term left out; a weight of the other sign, ten times too much or a tenth; weights exchanged; wrong sums of
+# alpha and lambda.
 @pytest.mark.parametrize("recipe", PRICES)
 def test_the_loss_is_the_sum_of_its_terms_at_their_prices(recipe):
     parameters, prices = PRICES[recipe]
@@ -228,7 +229,8 @@ def test_the_gradient_is_that_of_the_whole_loss(recipe):
     assert measured == pytest.approx(length, rel=0.01)
 
 
-# Catches: the sign; ten times the weight or a tenth; ten times the capacity; no ramp.
+# Catches: the term left out or the plain rate in its place; the sign; ten times the weight or a tenth; ten times the
+# capacity; no ramp.
 @pytest.mark.parametrize("recipe", TARGETS)
 @pytest.mark.parametrize("step", [0, 25, 1000])
 def test_a_rate_target_charges_the_distance_from_the_target_of_the_step(recipe, step):

@@ -72,6 +72,7 @@ def on_digits(beta: float) -> dict[str, float]:
 
 
 def test_beta_trades_distortion_for_rate_on_digits():
+    # Catches: the rate left out, its sign, a tenth of its weight or ten times it.
     sweep = [on_digits(beta) for beta in (0.0, 0.5, 1.0, 2.0, 4.0)]
     assert np.all(np.diff([point["rate"] for point in sweep]) < 0)
     assert np.all(np.diff([point["distortion"] for point in sweep]) > 0)

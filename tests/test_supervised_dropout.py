@@ -47,7 +47,7 @@ def trained(beta: float) -> Measured:
 
 # Measured without the rate: accuracy .91, nuisance 43 nats, signal 54; with it: .95, .31 to .43, 4.6.
 def test_the_noise_drowns_pixels_that_the_label_does_not_need():
-    # Catches: the sign of the rate, a tenth of its weight.
+    # Catches: the rate left out, its sign, a tenth of its weight or ten times it; no division by N.
     free, charged = trained(0.0), trained(130.0)
     assert charged.accuracy >= max(free.accuracy - 0.02, 0.9)
     assert free.nuisance > 20

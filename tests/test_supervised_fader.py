@@ -43,7 +43,8 @@ def error(model):
 # Measured, three seeds: swapped 1.000; attribute .55 to .57, .55 to .62 by a network, where .59 is what the label
 # tells of it; label .89; error .0106 to .0114.
 def test_the_slider_swaps_the_attribute_and_the_code_has_lost_it():
-    # Catches: the sign of the leakage, a tenth of its weight.
+    # Catches: the leakage left out, its sign, a tenth of its weight; the true value for the false one; a decoder that
+    # is not told. Not ten times the weight, which hides the attribute as well.
     model, other = trained(0.01), 1 - fair_test().batch["sensitive"]
     assert judge().score(fair_test().batch["x"], fair_test().batch["sensitive"]) >= 0.98
     assert judge().score(decoded(model, other), other) >= 0.95

@@ -35,7 +35,8 @@ def gap(model):
 
 
 def test_vfae_hides_the_attribute_and_keeps_the_label():
-    # Catches: the sign of the distance, a tenth of its weight.
+    # Catches: the distance left out, its sign, a tenth of its weight; the sum of the groups' mean embeddings for their
+    # difference; a decoder that is not told. Not ten times the weight, which hides the attribute as well.
     model = trained("vfae", lam=300.0)
     assert leak(model) <= 0.70
     assert leak(model, network_reader) <= 0.75
@@ -46,7 +47,8 @@ def test_vfae_hides_the_attribute_and_keeps_the_label():
 
 
 def test_hsic_vae_hides_the_attribute_and_keeps_the_label():
-    # Catches: the sign of the dependence, a tenth of its weight.
+    # Catches: the dependence left out, its sign, a tenth of its weight; a decoder that is not told. Not ten times the
+    # weight, which hides the attribute as well.
     model = trained("hsic_vae", weight=3000.0)
     assert leak(model) <= 0.70
     assert leak(model, network_reader) <= 0.75

@@ -55,7 +55,8 @@ def test_every_supervised_recipe_has_its_prices_checked():
     assert working | {"hsic_vae"} == PRICES.keys()
 
 
-# Catches: a weight of the other sign, ten times too much or a tenth; the label's term without weight; no division by N.
+# Catches: a term left out; a weight of the other sign, ten times too much or a tenth; the label's term without weight;
+# no division by N.
 @pytest.mark.parametrize("recipe", PRICES)
 def test_the_loss_is_the_sum_of_its_terms_at_their_prices(recipe):
     parameters, prices = PRICES[recipe]

@@ -49,7 +49,7 @@ def keeps_the_bound(point: Measured) -> bool:
 
 # Measured: accuracy .98, .98, .10; rate 31, 4.8, .06 nats; distortion .011, .21, 2.307 nats.
 def test_a_bottleneck_of_two_labels_worth_of_nats_is_enough_for_the_label():
-    # Catches: the sign of the rate, a tenth of its weight.
+    # Catches: the rate left out, its sign, a tenth of its weight or ten times it.
     wide, narrow, closed = (trained(beta) for beta in (1e-3, 0.1, 10.0))
     assert min(wide.accuracy, narrow.accuracy) >= 0.95
     assert narrow.rate <= 6.5  # of log 10 = 2.3 nats that the label has

@@ -61,6 +61,15 @@ def test_the_mmd_between_two_groups_is_the_one_of_their_codes():
     assert np.all(gradient[sensitive >= 0] != 0)
 
 
+# Catches: the sum of the groups' mean embeddings for their difference.
+@pytest.mark.parametrize("shift", [0.0, 0.5, 2.0, 50.0])
+def test_the_mmd_between_two_groups_is_zero_where_they_agree_and_grows_with_their_distance(shift):
+    sensitive = np.arange(COUNT) % 2
+    z = np.ones((COUNT, LATENT)) + shift * np.outer(sensitive, [1.0, 0.0, 0.0])  # a point for each group
+    value = MMDBetweenGroups(RBF((WIDTH,)), 2).estimate(a_trace(z, sensitive=sensitive))
+    assert float(value) == pytest.approx(2 - 2 * np.exp(-(shift**2) / (2 * WIDTH**2)), abs=1e-12)
+
+
 def test_the_mmd_between_more_groups_sets_each_against_the_others():
     sensitive = np.array([0, 1, 2, -1, 0, 1, 0, 2, 1, 1])
     value, _ = value_and_gradient(MMDBetweenGroups(RBF((WIDTH,)), 3), sensitive=sensitive)
