@@ -12,26 +12,30 @@ from typing import Any
 import keras
 import tensorflow as tf
 import tensorflow_transform as tft
-from tensorflow.core.protobuf import saved_model_pb2
 
-from models import artifact, pictures
+from models import artifact, pictures, warmup
 from models.atomic import placed, write_whole
 from models.features.dataset import Examples
 from models.measures import Measures
+from models.outlying import Outlying, Population, fit
+from models.saved_model import rename_inputs
 from models.signatures import Signatures
 from models.task import Task
 
 ANSWERED = 8
-"""Number of golden examples, and of those that pictures show."""
+"""Number of golden examples, of those that pictures show, and of those in the larger requests of the warm-up."""
 
 
-def write(model: keras.Model, task: Task, held_out: Examples, *, summary: Mapping[str, Any], folder: Path) -> None:
+def write(
+    model: keras.Model, task: Task, held_out: Examples, *, train: Examples, summary: Mapping[str, Any], folder: Path
+) -> None:
     """Writes the artifact.
 
     Args:
         model: the trained autoencoder.
         task: what was asked for, with the resolved spec.
         held_out: the evaluation split, whose first examples become the golden ones.
+        train: the training split, which says what codes are ordinary.
         summary: what becomes `training.json`.
         folder: the artifact's folder.
     """
@@ -49,8 +53,10 @@ def write(model: keras.Model, task: Task, held_out: Examples, *, summary: Mappin
     _write_json(folder / artifact.TRAINING, summary)
     _write_json(folder / artifact.CONFIGURATION, task.configuration)
     with placed(folder / artifact.SERVING) as path:  # last: it is what makes the artifact whole
-        _write_serving(model, signatures, task, path)
-        _write_json(path / artifact.METADATA, record(model, task))
+        population = fit(signatures, train, held_out)
+        _write_serving(model, signatures, population, task, path)
+        _write_json(path / artifact.METADATA, record(model, task) | {"outlying": population.record()})
+        warmup.write(task.spec, _first(held_out), path)
 
 
 def record(model: keras.Model, task: Task) -> dict[str, Any]:
@@ -81,7 +87,9 @@ def space(model: keras.Model, task: Task) -> str:
     return f"{task.model['recipe']}-{task.model['latent']}-{digest.hexdigest()[:12]}"
 
 
-def _write_serving(model: keras.Model, signatures: Signatures, task: Task, path: Path) -> None:
+def _write_serving(
+    model: keras.Model, signatures: Signatures, population: Population, task: Task, path: Path
+) -> None:
     # TensorFlow takes no names like `job/kind` here, so a table's inputs get their own names afterwards.
     table = task.spec.kind == "table"
     names = {key: f"input_{index}" if table else key for index, key in enumerate(signatures.tensors)}
@@ -91,11 +99,12 @@ def _write_serving(model: keras.Model, signatures: Signatures, task: Task, path:
         "serving_default": (signatures.serving_default, examples),
         "score": (signatures.score, examples),
         "embed": (signatures.embed, tensors),
+        "outlying": (Outlying(signatures, population).outlying, tensors),
     }
     if task.spec.kind == "image":
         endpoints["embed_bytes"] = (signatures.embed_bytes, tf.TensorSpec([None], tf.string, name="image_bytes"))
     _write_archive([model, signatures.layer], endpoints, path)
-    _rename_inputs(path, "embed", {name: key for key, name in names.items()})
+    rename_inputs(path, ["embed", "outlying"], {name: key for key, name in names.items()})
 
 
 def _write_baselines(
@@ -129,25 +138,12 @@ def _write_archive(parts: Sequence[Any], endpoints: Mapping[str, tuple[Any, ...]
     archive.write_out(str(path), verbose=False)
 
 
-def _rename_inputs(path: Path, signature: str, names: Mapping[str, str]) -> None:
-    """Renames inputs in the SignatureDef and in the function that `tf.saved_model.load` calls by keyword."""
-    file = path / "saved_model.pb"
-    saved = saved_model_pb2.SavedModel.FromString(file.read_bytes())
-    graph = saved.meta_graphs[0]
-    inputs = graph.signature_def[signature].inputs
-    renamed = {new: type(inputs[old]).FromString(inputs[old].SerializeToString()) for old, new in names.items()}
-    inputs.clear()
-    for name, tensor in renamed.items():
-        inputs[name].CopyFrom(tensor)
-    for node in graph.object_graph_def.nodes:
-        if node.WhichOneof("kind") == "bare_concrete_function":
-            keywords = node.bare_concrete_function.argument_keywords
-            keywords[:] = [names.get(keyword, keyword) for keyword in keywords]
-    file.write_bytes(saved.SerializeToString(deterministic=True))
+def _first(held_out: Examples) -> list[Any]:
+    return list(held_out.records().take(ANSWERED).as_numpy_iterator())
 
 
 def _golden(signatures: Signatures, held_out: Examples) -> dict[str, list]:
-    examples: list[Any] = list(held_out.records().take(ANSWERED).as_numpy_iterator())
+    examples = _first(held_out)
     answers = signatures.serving_default(tf.constant(examples))
     encoded = [base64.b64encode(example).decode() for example in examples]
     return {"examples": encoded} | {name: value.numpy().tolist() for name, value in answers.items()}

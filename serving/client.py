@@ -3,37 +3,70 @@
     with Client(grpc_port=8500, model="encoder") as client:
         client.embed(images)["embedding"]
 
+    async with AsyncClient(grpc_port=8500, model="encoder") as client:
+        (await client.embed(images))["embedding"]
+
 Importing this module is cheap; the protocol's libraries come with the first client.
 """
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import tenacity
-
+from serving.async_client import AsyncClient
+from serving.connection import OWN, Connection
+from serving.credentials import Credentials
+from serving.errors import (
+    DeadlineExceeded,
+    Exhausted,
+    FailedPrecondition,
+    InvalidRequest,
+    NotFound,
+    PermissionDenied,
+    RequestError,
+    Unauthenticated,
+    Unavailable,
+    Unimplemented,
+    Unreachable,
+    Untrusted,
+)
 from serving.status import Code, ServingError
 
 if TYPE_CHECKING:
-    import numpy as np
+    from concurrent.futures import Executor, Future
 
-    from serving.tensors import Kind
-    from serving.wire import Metadata, SignatureInfo, VersionStatus
+    from serving.answer import Answer
+    from serving.asking import Deadline, Steps
+    from serving.wire import Call, Metadata, VersionStatus
 
-REST_PORT = 8501
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "Code",
+    "Credentials",
+    "DeadlineExceeded",
+    "Exhausted",
+    "FailedPrecondition",
+    "InvalidRequest",
+    "NotFound",
+    "PermissionDenied",
+    "RequestError",
+    "ServingError",
+    "Unauthenticated",
+    "Unavailable",
+    "Unimplemented",
+    "Unreachable",
+    "Untrusted",
+]
+
+T = TypeVar("T")
+Item = TypeVar("Item")
 
 
-class Client:
-    """Speaks to one model of a server.
+class Client(Connection):
+    """Speaks to one model of a server; threads may share it. The arguments are those of `Connection`.
 
-    Requests that find no server, or one that is too busy, are repeated with growing pauses.
-
-    Args:
-        host: name or address of the server.
-        rest_port: port of the REST API; 8501 where neither port is given.
-        grpc_port: port of the gRPC API; preferred where both are given.
-        model: name of the model.
-        timeout: seconds until an answer.
-        attempts: how often a request is tried in all.
+    Every method takes `timeout`, the seconds its answer may take, in place of the client's own.
 
     Example:
         >>> with Client(model="encoder") as client:
@@ -41,104 +74,112 @@ class Client:
         (1, 10)
     """
 
-    def __init__(
-        self,
-        host: str = "127.0.0.1",
-        *,
-        rest_port: int | None = None,
-        grpc_port: int | None = None,
-        model: str = "encoder",
-        timeout: float = 30.0,
-        attempts: int = 4,
-    ):
-        self._model = model
-        self._known: dict[int | None, Metadata] = {}
-        if grpc_port is not None:
-            from serving.grpc_transport import GrpcTransport
-
-            self._transport = GrpcTransport(f"{host}:{grpc_port}", timeout=timeout)
-        else:
-            from serving.rest_transport import RestTransport
-
-            port = REST_PORT if rest_port is None else rest_port
-            self._transport = RestTransport(f"{host}:{port}", timeout=timeout)
-        self._retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_is_unavailable),
-            wait=tenacity.wait_exponential_jitter(initial=0.1, max=2.0, jitter=0.1),
-            stop=tenacity.stop_after_attempt(attempts),
-            reraise=True,
-        )
-
     def predict(
-        self, inputs: Any, *, signature: str = "serving_default", version: int | None = None
-    ) -> dict[str, "np.ndarray"]:
-        """Runs a signature.
+        self,
+        inputs: Any,
+        *,
+        signature: str = "serving_default",
+        version: int | None = None,
+        label: str | None = None,
+        timeout: float | None = OWN,
+    ) -> "Answer":
+        """Runs a signature; large inputs travel in several requests at a time, to one version of the model.
 
         Args:
             inputs: a value by input name, or the value of the only input. Values are arrays or nested
-                lists, rows first; strings are bytes or str.
+                lists, rows first; strings are bytes, str or paths of files to read. Or a pandas DataFrame, an
+                Arrow Table or RecordBatch that has a column for each input.
             signature: the signature's name.
             version: version of the model, the newest by default.
+            label: the version's label, instead.
+            timeout: seconds until the whole answer.
 
         Returns:
-            Arrays by output name; strings as bytes objects.
+            Arrays by output name, with `version`, `space`, `to_arrow()` and `to_pandas()`.
 
         Raises:
-            ServingError: the server's refusal, or inputs that do not fit the signature.
+            RequestError: the server's refusal, or inputs that do not fit the signature.
         """
-        from serving.wire import Target
+        return self._run(self._asking.predict(inputs, self._asking.target(version, label, signature)), timeout)
 
-        info = self._signature(signature, version)
-        arrays = _arrays(inputs, signature, info)
-        try:
-            return self._try(self._transport.predict, Target(self._model, version, signature), arrays, info)
-        except ServingError:
-            # Perhaps the model has changed: the next call looks again.
-            self._known.clear()
-            raise
-
-    def embed(self, inputs: Any, *, version: int | None = None) -> dict[str, "np.ndarray"]:
-        """Embeds raw examples, or images from the bytes of their files.
+    def embed(
+        self, inputs: Any, *, version: int | None = None, label: str | None = None, timeout: float | None = OWN
+    ) -> "Answer":
+        """Embeds raw examples, or images from their files.
 
         Args:
-            inputs: a list of encoded image files as bytes; or what the signature `embed` takes: an array of
-                images or vectors, or a list of values by column name.
+            inputs: a list of encoded image files, as bytes or paths; or what the signature `embed` takes: an
+                array of images or vectors, a table, or a list of values by column name.
             version: version of the model, the newest by default.
+            label: the version's label, instead.
+            timeout: seconds until the whole answer.
 
         Returns:
             `embedding` [batch, latent], `stddev` [batch, latent] and `rate` [batch] in nats.
 
         Raises:
-            ServingError: the server's refusal, or inputs that do not fit.
+            RequestError: the server's refusal, or inputs that do not fit.
         """
-        files = isinstance(inputs, list | tuple) and bool(inputs) and isinstance(inputs[0], bytes)
-        return self.predict(inputs, signature="embed_bytes" if files else "embed", version=version)
+        return self._run(self._asking.predict(inputs, self._asking.target(version, label)), timeout)
 
-    def status(self) -> list["VersionStatus"]:
+    def embed_many(
+        self,
+        inputs: Iterable[Any],
+        *,
+        signature: str | None = None,
+        version: int | None = None,
+        label: str | None = None,
+        timeout: float | None = OWN,
+    ) -> Iterator["Answer"]:
+        """Embeds any number of examples in bounded memory, with several requests at a time.
+
+        All are answered by the version that is asked first; where it goes away, the stream ends with NotFound.
+
+        Args:
+            inputs: an array, which may be memory-mapped, or a table; or an iterable of examples (encoded image
+                files as bytes or paths, arrays, values by input name) or of tables.
+            signature: another signature than `embed` or, for image files, `embed_bytes`.
+            version: version of the model, the newest by default.
+            label: the version's label, instead.
+            timeout: seconds until the answer to each request.
+
+        Yields:
+            Answers in the order of the inputs, each to as many examples as one request could hold.
+
+        Raises:
+            RequestError: the server's refusal, or inputs that do not fit.
+        """
+        from serving.pieces import gather
+
+        target = self._asking.target(version, label, signature)
+        plan = self._run(self._asking.plan(target, fresh=True), timeout).pinned()
+
+        def ask(block: Any) -> "Answer":
+            return self._run(self._asking.in_turn(plan, plan.prepare(block)), timeout)
+
+        yield from self._ordered(ask, gather(inputs, self._batching))
+
+    def status(self, *, timeout: float | None = OWN) -> list["VersionStatus"]:
         """Returns the state of every version the server knows of, the newest first.
 
         Raises:
-            ServingError: NOT_FOUND for an unknown model, UNAVAILABLE without a server.
+            RequestError: NotFound for an unknown model, Unreachable without a server.
         """
-        from serving.wire import Target
+        return self._run(self._asking.status(), timeout)
 
-        return self._try(self._transport.status, Target(self._model))
-
-    def metadata(self, *, version: int | None = None) -> "Metadata":
-        """Returns a version's number and signatures.
-
-        Args:
-            version: version of the model, the newest by default.
+    def metadata(
+        self, *, version: int | None = None, label: str | None = None, timeout: float | None = OWN
+    ) -> "Metadata":
+        """Returns a version's number, signatures and, where the server tells it, space.
 
         Raises:
-            ServingError: NOT_FOUND where it is not served, UNAVAILABLE without a server.
+            RequestError: NotFound where it is not served, Unreachable without a server.
         """
-        from serving.wire import Target
-
-        return self._try(self._transport.metadata, Target(self._model, version))
+        return self._run(self._asking.metadata(self._asking.target(version, label)), timeout)
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Waits for requests that are under way and closes the connections."""
+        self._pool.shutdown(cancel_futures=True)
         self._transport.close()
 
     def __enter__(self) -> "Client":
@@ -147,59 +188,51 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _signature(self, name: str, version: int | None) -> "SignatureInfo":
-        if version not in self._known:
-            self._known[version] = self.metadata(version=version)
-        signatures = self._known[version].signatures
-        if name not in signatures:
-            self._known.clear()
-            raise _unfit(f"model {self._model} has no signature {name}; it has {', '.join(sorted(signatures))}.")
-        return signatures[name]
+    def _open(self, over_rest: bool, credentials: Credentials) -> Any:
+        from concurrent.futures import ThreadPoolExecutor
 
-    def _try(self, function: Any, *args: Any) -> Any:
-        return self._retrying(function, *args)
+        import tenacity
 
+        if over_rest:
+            from serving.rest_transport import RestTransport as Transport
+        else:
+            from serving.grpc_transport import GrpcTransport as Transport
+        self._pool: Executor = ThreadPoolExecutor(self._batching.in_flight, "client")
+        self._retrying = tenacity.Retrying(**self._retries)
+        return Transport(self._address, credentials)
 
-def _is_unavailable(error: BaseException) -> bool:
-    return isinstance(error, ServingError) and error.code is Code.UNAVAILABLE
+    def _run(self, steps: "Steps[T]", timeout: float | None) -> T:
+        deadline = self._deadline(timeout)
+        try:
+            calls = next(steps)
+            while True:
+                try:
+                    results = self._send_all(calls, deadline)
+                except ServingError as error:
+                    calls = steps.throw(error)
+                else:
+                    calls = steps.send(results)
+        except StopIteration as end:
+            return end.value
 
+    def _send_all(self, calls: Any, deadline: "Deadline") -> list[Any]:
+        if len(calls) == 1:
+            return [self._retrying(self._send, calls[0], deadline)]
+        return list(self._ordered(lambda call: self._retrying(self._send, call, deadline), calls))
 
-def _arrays(inputs: Any, signature: str, info: "SignatureInfo") -> dict[str, "np.ndarray"]:
-    if not isinstance(inputs, Mapping):
-        if len(info.inputs) != 1:
-            raise _unfit(f"signature {signature} has several inputs, by name: {', '.join(info.inputs)}.")
-        inputs = {next(iter(info.inputs)): inputs}
-    if inputs.keys() != info.inputs.keys():
-        raise _unfit(f"signature {signature} takes {', '.join(info.inputs)}. Received: {', '.join(map(str, inputs))}.")
-    return {alias: _array(alias, inputs[alias], tensor.kind) for alias, tensor in info.inputs.items()}
+    def _send(self, call: "Call[T]", deadline: "Deadline") -> T:
+        return call.read(*self._transport.send(call, deadline.left()))
 
-
-def _array(alias: str, value: Any, kind: "Kind") -> "np.ndarray":
-    """Returns a value as an array of a type, refusing what the type cannot hold."""
-    import numpy as np
-
-    if kind.name == "string":
-        return _strings(alias, np.array(value, np.object_))
-    try:
-        given = np.asarray(value)
-    except ValueError as error:
-        raise _unfit(f"input {alias} is not an array: {error}.") from None
-    with np.errstate(invalid="ignore", over="ignore"):
-        array = given.astype(kind.numpy, order="C") if given.dtype.kind in "biuf" else None
-    # Floats may lose digits, as everywhere; integers must be what was given.
-    if array is None or (kind.numpy.kind != "f" and not np.array_equal(array, given)):
-        raise _unfit(f"input {alias} takes values of type {kind.name}. Received: {given.dtype} values that do not fit.")
-    return array
-
-
-def _strings(alias: str, array: "np.ndarray") -> "np.ndarray":
-    import numpy as np
-
-    flat = [value.encode() if isinstance(value, str) else value for value in array.ravel().tolist()]
-    if not all(isinstance(value, bytes) for value in flat):
-        raise _unfit(f"input {alias} takes bytes or str.")
-    return np.array(flat, np.object_).reshape(array.shape)
-
-
-def _unfit(message: str) -> ServingError:
-    return ServingError(Code.INVALID_ARGUMENT, message)
+    def _ordered(self, function: Callable[[Item], T], items: Iterable[Item]) -> Iterator[T]:
+        """Yields a function's results in order, with so many calls of it ahead as may be in flight."""
+        running: deque[Future[T]] = deque()
+        try:
+            for item in items:
+                running.append(self._pool.submit(function, item))
+                if len(running) == self._batching.in_flight:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
+        finally:
+            for future in running:
+                future.cancel()

@@ -4,6 +4,7 @@ A request carries rows (`instances`) or columns (`inputs`); bytes travel as `{"b
 """
 
 import base64
+import codecs
 import json
 import math
 import re
@@ -29,6 +30,7 @@ def loads(body: bytes) -> Any:
     Raises:
         ServingError: INVALID_ARGUMENT "JSON Parse error: ...".
     """
+    body = body.removeprefix(codecs.BOM_UTF8)
     if not body.strip():
         raise invalid("JSON Parse error: The document is empty")
     try:
@@ -79,16 +81,16 @@ def decode_inputs(document: Mapping[str, Any], kinds: Mapping[str, Kind]) -> tup
         ServingError: INVALID_ARGUMENT or UNIMPLEMENTED with TF Serving's text.
     """
     if "instances" in document and "inputs" in document:
-        raise _malformed(document, BOTH_KEYS)
+        raise malformed(document, BOTH_KEYS)
     if "inputs" in document:
         return False, _columns(document["inputs"], kinds)
     if "instances" not in document:
         raise invalid("Missing 'inputs' or 'instances' key")
     instances = document["instances"]
     if not isinstance(instances, list):
-        raise _malformed(document, "Expecting 'instances' to be an list/array")
+        raise malformed(document, "Expecting 'instances' to be an list/array")
     if not instances:
-        raise _malformed(document, "No values in 'instances' array")
+        raise malformed(document, "No values in 'instances' array")
     return True, _rows(instances, kinds)
 
 
@@ -104,9 +106,9 @@ def _columns(value: Any, kinds: Mapping[str, Kind]) -> dict[str, np.ndarray]:
 
 
 def _rows(instances: list[Any], kinds: Mapping[str, Kind]) -> dict[str, np.ndarray]:
-    if not isinstance(instances[0], dict) and len(kinds) > 1:
-        raise invalid("instances " + PLAIN.format("list", "list of objects"))
     named = _named(instances[0])
+    if not named and len(kinds) > 1:
+        raise invalid("instances " + PLAIN.format("list", "list of objects"))
     try:
         if not named:
             return {alias: decode(instances, kind) for alias, kind in kinds.items()}
@@ -207,7 +209,8 @@ def _named(value: Any) -> bool:
     return isinstance(value, dict) and not is_base64(value)
 
 
-def _malformed(document: Any, reason: str) -> ServingError:
+def malformed(document: Any, reason: str) -> ServingError:
+    """Returns the error of a body that lacks or mixes up keys."""
     return invalid(f"JSON Value: {shown(document)} {reason}")
 
 

@@ -1,16 +1,14 @@
-"""The client's side of TF Serving's gRPC API, through the messages of `serving.messages`."""
+"""Channels that carry the calls of `serving.grpc_calls`, waiting on a thread or on an event loop."""
 
 from typing import Any
 
 import grpc
-import numpy as np
+import grpc.aio
 
-from serving import messages, wire
-from serving.status import Code, ServingError
-from serving.tensors import BY_NUMBER, fill, to_array
+from serving import wire
+from serving.credentials import Credentials
+from serving.grpc_calls import NO_LIMIT, channel_credentials, facts, failure
 
-STATES = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
-NO_LIMIT = (1 << 31) - 1
 OPTIONS = [
     ("grpc.max_receive_message_length", NO_LIMIT),
     ("grpc.max_send_message_length", NO_LIMIT),
@@ -22,80 +20,82 @@ OPTIONS = [
 
 
 class GrpcTransport:
-    """Speaks gRPC.
+    """A channel for threads.
 
     Args:
         address: host:port.
-        timeout: seconds until an answer.
+        credentials: TLS and token.
     """
 
-    def __init__(self, address: str, *, timeout: float):
-        self._address, self._timeout = address, timeout
-        self._channel = grpc.insecure_channel(address, OPTIONS)
-        self._predict = self._method("PredictionService/Predict", messages.PredictResponse)
-        self._metadata = self._method("PredictionService/GetModelMetadata", messages.GetModelMetadataResponse)
-        self._status = self._method("ModelService/GetModelStatus", messages.GetModelStatusResponse)
+    def __init__(self, address: str, credentials: Credentials):
+        self._address, self._credentials = address, credentials
+        self._channel = _channel(grpc, address, credentials)
+        self._methods: dict[str, Any] = {}
 
-    def predict(self, target: wire.Target, inputs: wire.Arrays, info: wire.SignatureInfo) -> dict[str, np.ndarray]:
-        """Sends raw tensor contents; the answer names its own types."""
-        request = _request(messages.PredictRequest, target)
-        request.model_spec.signature_name = target.signature
-        for alias, array in inputs.items():
-            fill(request.inputs[alias], array, content=True)
-        response = self._call(self._predict, request)
-        return {alias: to_array(response.outputs[alias], limit=NO_LIMIT) for alias in sorted(response.outputs)}
+    def send(self, call: wire.Call, seconds: float | None) -> tuple[bytes, wire.Facts]:
+        """Returns the body and the facts of an answer.
 
-    def metadata(self, target: wire.Target) -> wire.Metadata:
-        """Asks for the signatures of a version."""
-        request = _request(messages.GetModelMetadataRequest, target)
-        request.metadata_field.append("signature_def")
-        response = self._call(self._metadata, request)
-        found: Any = messages.SignatureDefMap()
-        found.ParseFromString(response.metadata["signature_def"].value)
-        tensors = {name: (d.inputs, d.outputs) for name, d in found.signature_def.items()}
-        return wire.Metadata(response.model_spec.version.value, wire.signatures(tensors, _read_info))
+        Args:
+            call: the request.
+            seconds: the longest wait, told to the server, too.
 
-    def status(self, target: wire.Target) -> list[wire.VersionStatus]:
-        """Asks for the state of a model's versions."""
-        response = self._call(self._status, _request(messages.GetModelStatusRequest, target))
-        return [
-            wire.VersionStatus(v.version, STATES[v.state], Code(v.status.error_code).name, v.status.error_message)
-            for v in response.model_version_status
-        ]
+        Raises:
+            RequestError: the server's refusal, or no server.
+        """
+        if call.path not in self._methods:
+            self._methods[call.path] = self._channel.unary_unary(call.path)
+        body = call.body() if call.body else b""
+        metadata = tuple(self._credentials.authorization().items())
+        try:
+            content, done = self._methods[call.path].with_call(body, timeout=seconds, metadata=metadata)
+        except grpc.RpcError as error:
+            # What the stub raises is both the error and the call.
+            raised: Any = error
+            found = facts(raised.initial_metadata(), raised.trailing_metadata())
+            raise failure(raised, found, self._address) from None
+        return content, facts(done.initial_metadata(), done.trailing_metadata())
 
     def close(self) -> None:
         """Closes the channel."""
         self._channel.close()
 
-    def _method(self, name: str, response: Any) -> Any:
-        return self._channel.unary_unary(
-            f"/tensorflow.serving.{name}",
-            request_serializer=lambda message: message.SerializeToString(),
-            response_deserializer=response.FromString,
-        )
 
-    def _call(self, method: Any, request: Any) -> Any:
+class AsyncGrpcTransport:
+    """A channel for an event loop, opened there by the first call.
+
+    Args:
+        address: host:port.
+        credentials: TLS and token.
+    """
+
+    def __init__(self, address: str, credentials: Credentials):
+        self._address, self._credentials = address, credentials
+        self._channel: Any = None
+        self._methods: dict[str, Any] = {}
+
+    async def send(self, call: wire.Call, seconds: float | None) -> tuple[bytes, wire.Facts]:
+        """As `GrpcTransport.send`."""
+        if self._channel is None:
+            self._channel = _channel(grpc.aio, self._address, self._credentials)
+        if call.path not in self._methods:
+            self._methods[call.path] = self._channel.unary_unary(call.path)
+        body = call.body() if call.body else b""
+        metadata = tuple(self._credentials.authorization().items())
         try:
-            return method(request, timeout=self._timeout)
-        except grpc.RpcError as failure:
-            # What the stub raises is both the error and the call.
-            call: Any = failure
-            code, details = Code(call.code().value[0]), call.details() or ""
-            if code is Code.UNAVAILABLE and "connect" in details:
-                details = f"No server answers at {self._address}."
-            raise ServingError(code, details) from None
+            running = self._methods[call.path](body, timeout=seconds, metadata=metadata)
+            content = await running
+            return content, facts(await running.initial_metadata(), await running.trailing_metadata())
+        except grpc.aio.AioRpcError as error:
+            found = facts(error.initial_metadata(), error.trailing_metadata())
+            raise failure(error, found, self._address) from None
+
+    async def close(self) -> None:
+        """Closes the channel."""
+        if self._channel is not None:
+            await self._channel.close()
 
 
-def _request(kind: Any, target: wire.Target) -> Any:
-    request = kind()
-    request.model_spec.name = target.model
-    if target.version is not None:
-        request.model_spec.version.value = target.version
-    return request
-
-
-def _read_info(info: Any) -> wire.TensorInfo | None:
-    kind, shape = BY_NUMBER.get(info.dtype), info.tensor_shape
-    if kind is None:
-        return None
-    return wire.TensorInfo(kind, None if shape.unknown_rank else tuple(dim.size for dim in shape.dim))
+def _channel(library: Any, address: str, credentials: Credentials) -> Any:
+    if credentials.secure:
+        return library.secure_channel(address, channel_credentials(credentials), OPTIONS)
+    return library.insecure_channel(address, OPTIONS)

@@ -32,7 +32,7 @@ MESSAGES = {
     ),
     "Int64Value": "value 1 int64",
     "Any": "type_url 1 string, value 2 bytes",
-    "ModelSpec": "name 1 string, version 2 Int64Value, signature_name 3 string",
+    "ModelSpec": "name 1 string, version 2 Int64Value, version_label 4 string, signature_name 3 string",
     "PredictRequest": "model_spec 1 ModelSpec, inputs 2 map Tensor",
     "PredictResponse": "outputs 1 map Tensor, model_spec 2 ModelSpec",
     "GetModelStatusRequest": "model_spec 1 ModelSpec",
@@ -44,6 +44,9 @@ MESSAGES = {
     "TensorInfo": "name 1 string, dtype 2 int32, tensor_shape 3 TensorShape",
     "SignatureDef": "inputs 1 map TensorInfo, outputs 2 map TensorInfo, method_name 3 string",
     "SignatureDefMap": "signature_def 1 map SignatureDef",
+    "MetaInfo": "tags 4 *string",
+    "MetaGraph": "meta_info_def 1 MetaInfo, signature_def 5 map SignatureDef",
+    "SavedModel": "meta_graphs 2 *MetaGraph",
 }
 
 
@@ -82,3 +85,4 @@ GetModelStatusResponse = _CLASSES["GetModelStatusResponse"]
 GetModelMetadataRequest = _CLASSES["GetModelMetadataRequest"]
 GetModelMetadataResponse = _CLASSES["GetModelMetadataResponse"]
 SignatureDefMap = _CLASSES["SignatureDefMap"]
+SavedModel = _CLASSES["SavedModel"]

@@ -63,7 +63,7 @@ def _flatten(value: Any) -> tuple[tuple[int, ...], list[Any] | None]:
 def _convert(leaves: list[Any], kind: Kind) -> np.ndarray | None:
     """Returns the leaves as an array, or None where a look at all together does not show that each one fits."""
     if kind.name == "string":
-        return np.array([_to_bytes(leaf) for leaf in leaves], np.object_)
+        return np.array([to_bytes(leaf) for leaf in leaves], np.object_)
     types = set(map(type, leaves))
     if kind.name == "bool":
         return np.array(leaves, np.bool_) if types <= {bool} else None
@@ -109,7 +109,7 @@ def _walk(value: Any, shape: tuple[int, ...], level: int, kind: Kind) -> None:
 
 def _check_leaf(leaf: Any, kind: Kind) -> None:
     if kind.name == "string":
-        _to_bytes(leaf)
+        to_bytes(leaf)
     elif isinstance(leaf, dict):
         raise _mistyped(leaf, kind.name)
     elif kind.name in RANGES:
@@ -123,11 +123,16 @@ def _check_leaf(leaf: Any, kind: Kind) -> None:
         raise ServingError(Code.UNIMPLEMENTED, f"Conversion of JSON Value: {shown(leaf)} to type: {kind.name}")
     elif type(leaf) not in (int, float):
         raise _mistyped(leaf, kind.name)
-    elif _lossy(leaf, kind):
-        raise invalid(f"Cannot convert JSON value: {shown(leaf)} to {kind.name} without loss of precision.")
+    else:
+        check_lossless(leaf, kind)
 
 
-def _to_bytes(leaf: Any) -> bytes:
+def to_bytes(leaf: Any) -> bytes:
+    """Returns the bytes that a JSON value stands for: a string's own, or those of `{"b64": "..."}`.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT.
+    """
     if isinstance(leaf, str):
         try:
             return leaf.encode("utf-8", "surrogateescape")
@@ -167,12 +172,24 @@ def shown(value: Any) -> str:
     return text
 
 
-def _lossy(number: float, kind: Kind) -> bool:
+def check_lossless(number: float, kind: Kind) -> None:
+    """Refuses a number that a floating-point type cannot hold: an inexact integer, a finite one out of range.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT.
+    """
     if isinstance(number, int):
-        return abs(number) > EXACT[kind.name]
-    return math.isfinite(number) and abs(number) > LARGEST[kind.name]
+        held = abs(number) <= EXACT[kind.name]
+    else:
+        held = not math.isfinite(number) or abs(number) <= LARGEST[kind.name]
+    if not held:
+        raise invalid(f"Cannot convert JSON value: {shown(number)} to {kind.name} without loss of precision.")
+
+
+def type_name(value: Any) -> str:
+    """Returns the name that RapidJSON has for the type of a JSON value."""
+    return str(value) if isinstance(value, bool) else TYPE_NAMES.get(type(value), "Null")
 
 
 def _mistyped(value: Any, kind_name: str) -> ServingError:
-    type_name = str(value) if isinstance(value, bool) else TYPE_NAMES.get(type(value), "Null")
-    return invalid(f"JSON Value: {shown(value)} Type: {type_name} is not of expected type: {kind_name}")
+    return invalid(f"JSON Value: {shown(value)} Type: {type_name(value)} is not of expected type: {kind_name}")

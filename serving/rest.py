@@ -1,24 +1,28 @@
 """The REST API v1 of TF Serving: two patterns route every request, one function turns errors to HTTP."""
 
 import asyncio
-import contextlib
 import re
 import threading
-import zlib
-from collections import deque
+import time
 from concurrent.futures import Future
-from typing import Any
 from urllib.parse import unquote
 
 from aiohttp import web
 from google.protobuf import json_format
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2
 
-from serving import codec
-from serving.batching import Batcher
+from serving import bodies, codec, examples, metrics
+from serving.access import Access
+from serving.callers import origin
+from serving.connections import Connections, encryption
+from serving.inference import CLASSIFY, INPUT, REGRESS, Arrays
+from serving.mailbox import Mailbox
 from serving.nests import shown
-from serving.service import DEFAULT_SIGNATURE, Service
+from serving.prediction import DEFAULT_SIGNATURE
+from serving.servable import Servable, Signature
+from serving.service import Service
 from serving.status import Code, ServingError, guarded, http_status, invalid
+from serving.textproto import SSLConfig
 
 # Applied to the path with its query string, so that a query makes a prediction malformed, as in TF Serving.
 VERSION = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
@@ -31,57 +35,11 @@ CORS = {
     "Access-Control-Allow-Methods": "POST, GET",
     "Access-Control-Allow-Headers": "Content-Type",
 }
+METHODS = frozenset(("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"))
+INFERENCE = {"classify": CLASSIFY, "regress": REGRESS}
 LARGEST_VERSION = 2**63 - 1
-GZIP = 16 + zlib.MAX_WBITS
-
-
-class BodyTooLarge(ServingError):
-    """A body over the limit: the one refusal whose HTTP status is not that of its code."""
-
-    def __init__(self, limit: int):
-        super().__init__(Code.RESOURCE_EXHAUSTED, f"Request body is larger than the limit of {limit} bytes.")
-
-
-class Mailbox:
-    """Brings results from the batching thread to the event loop, with one wake-up for a whole batch.
-
-    A wake-up for every result, as asyncio's own bridge does it, has the two threads take turns at the
-    interpreter lock, and costs more than the rest of the request.
-    """
-
-    def __init__(self, batcher: Batcher):
-        self._loop = asyncio.get_running_loop()
-        self._done: deque[tuple[asyncio.Future[Any], Future[Any]]] = deque()
-        batcher.after_batch(self._wake)
-
-    async def result(self, future: Future[Any]) -> Any:
-        """Waits for a future of the batcher; cancelling the wait cancels the request if it has not begun."""
-        waiter: asyncio.Future[Any] = self._loop.create_future()
-        future.add_done_callback(lambda done: self._done.append((waiter, done)))
-        if future.done():
-            # It may have been done before the callback was there, and its batch has had its wake-up.
-            self._deliver()
-        try:
-            return await waiter
-        except asyncio.CancelledError:
-            future.cancel()
-            raise
-
-    def _wake(self) -> None:
-        # A closed loop has nobody waiting any more: the server has stopped, the batch was its last.
-        with contextlib.suppress(RuntimeError):
-            if self._done:
-                self._loop.call_soon_threadsafe(self._deliver)
-
-    def _deliver(self) -> None:
-        while self._done:
-            waiter, done = self._done.popleft()
-            if waiter.done():
-                continue
-            if error := done.exception():
-                waiter.set_exception(error)
-            else:
-                waiter.set_result(done.result())
+ORIGIN = web.RequestKey("origin", dict)  # of an answer, kept with the request until its headers are written
+REMEDIES = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}, 503: {"Retry-After": "1"}}
 
 
 class Rest:
@@ -92,29 +50,47 @@ class Rest:
         cors: whether every answer allows scripts of other origins.
         max_requests: most requests at a time; more are refused with 503.
         grace: seconds that running requests have left when the server stops.
+        metrics_path: where Prometheus finds the service's metrics; None hides them.
+        access: who may ask.
+        connections: most connections at a time.
+        idle_seconds: longest time that a connection may stay without a request.
     """
 
-    def __init__(self, service: Service, *, cors: bool = False, max_requests: int = 1024, grace: float = 10.0):
+    def __init__(
+        self,
+        service: Service,
+        *,
+        cors: bool = False,
+        max_requests: int = 1024,
+        grace: float = 10.0,
+        metrics_path: str | None = None,
+        access: Access | None = None,
+        connections: int = 1024,
+        idle_seconds: float = 75.0,
+    ):
         self._service, self._headers = service, CORS if cors else {}
         self._max_requests, self._grace = max_requests, grace
+        self._metrics_path, self._access = metrics_path, access or Access()
+        self._connections, self._idle_seconds = connections, idle_seconds
         self._running = 0
         self._port: Future[int] = Future()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="rest", daemon=True)
 
-    def start(self, host: str, port: int) -> int:
+    def start(self, host: str, port: int, ssl: SSLConfig | None = None) -> int:
         """Starts to listen.
 
         Args:
             host: address to bind.
             port: TCP port, 0 for any free one.
+            ssl: keys and certificates; the port is not encrypted without.
 
         Returns:
             The port.
 
         Raises:
-            ServingError: UNAVAILABLE, the address cannot be bound.
+            ServingError: UNAVAILABLE, the address cannot be bound; INVALID_ARGUMENT, the keys cannot be used.
         """
-        self._address = host, port
+        self._address, self._encryption = (host, port), encryption(ssl) if ssl else None
         self._thread.start()
         try:
             return self._port.result()
@@ -132,12 +108,11 @@ class Rest:
     async def _serve(self) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         self._mailbox = Mailbox(self._service.batcher)
-        # Compressed bodies are unpacked here, by TF Serving's rules and within the limit.
-        server = web.Server(self._handle, auto_decompress=False, access_log=None)
+        server = Connections(self._handle, most=self._connections, idle_seconds=self._idle_seconds)
         runner = web.ServerRunner(server, shutdown_timeout=self._grace)
         await runner.setup()
         try:
-            await web.TCPSite(runner, *self._address).start()
+            await web.TCPSite(runner, *self._address, ssl_context=self._encryption).start()
         except OSError as error:
             self._port.set_exception(error)
         else:
@@ -146,70 +121,116 @@ class Rest:
         await runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.Response:
-        if request.method == "OPTIONS":
-            allowed = re.match("https?://", request.headers.get("Origin", ""))
-            return web.Response(status=200 if allowed else 400, headers=self._headers)
-        status, body = 200, b""
-        self._running += 1
+        path = request.raw_path
+        if self._metrics_path is not None and path.partition("?")[0] == self._metrics_path:
+            return self._scrape(request, path)
+        status, body = 404, codec.dumps({"error": f"Not found: {path}"})
+        if API.fullmatch(path):
+            if request.method == "OPTIONS":
+                allowed = re.match("https?://", request.headers.get("Origin", ""))
+                return web.Response(status=200 if allowed else 400, headers=self._headers)
+            status, body = await self._counted(request, path)
+        headers = self._headers | request.get(ORIGIN, {}) | REMEDIES.get(status, {})
+        return web.Response(status=status, body=body, content_type="application/json", headers=headers)
+
+    def _admit(self, request: web.BaseRequest) -> None:
+        if not self._access.open:
+            self._access.admit(request.headers.get("Authorization"), request.remote or "")
+
+    def _scrape(self, request: web.BaseRequest, path: str) -> web.Response:
         try:
-            body = await self._answer(request)
+            self._admit(request)
         except ServingError as error:
+            status, body = _http_error(error)
+            return web.Response(status=status, body=body, headers=REMEDIES.get(status))
+        if path == self._metrics_path:
+            return web.Response(body=self._service.metrics.exposition(), headers={"Content-Type": metrics.CONTENT_TYPE})
+        text = f"Unexpected path: {path}. Should be {self._metrics_path}"
+        return web.Response(status=400, text=text, content_type="text/plain")
+
+    async def _counted(self, request: web.BaseRequest, path: str) -> tuple[int, bytes]:
+        """Returns status and body of an answer, after it has been counted."""
+        prediction = PREDICTION.fullmatch(path) if request.method == "POST" else None
+        question = STATUS.fullmatch(path) if request.method == "GET" else None
+        match = prediction or question
+        counters, start = self._service.metrics, time.perf_counter()
+        counters.in_flight.add(id(request))
+        self._running += 1
+        code, status = Code.OK, 200
+        try:
+            body = await self._answer(request, prediction, question)
+        except ServingError as error:
+            code = error.code
             status, body = _http_error(error)
         finally:
             self._running -= 1
-        return web.Response(status=status, body=body, content_type="application/json", headers=self._headers)
+            counters.in_flight.discard(id(request))
+        model, api = (unquote(match["name"] or ""), prediction["verb"] if prediction else "") if match else ("", "")
+        counters.answered(model, api, "REST", code, time.perf_counter() - start)
+        return status, body
 
-    async def _answer(self, request: web.BaseRequest) -> bytes:
+    async def _answer(
+        self, request: web.BaseRequest, prediction: re.Match[str] | None, question: re.Match[str] | None
+    ) -> bytes:
+        if request.method not in METHODS:
+            raise ServingError(Code.UNIMPLEMENTED, f"Not implemented: {request.method}")
         if self._running > self._max_requests:
             raise ServingError(Code.UNAVAILABLE, f"More than {self._max_requests} requests at a time.")
-        path = request.raw_path
-        if not API.fullmatch(path):
-            raise ServingError(Code.NOT_FOUND, f"Not found: {path}")
+        self._admit(request)
         try:
             async with asyncio.timeout(self._service.limits.seconds):
-                if request.method == "POST" and (match := PREDICTION.fullmatch(path)):
-                    return await self._predict(match, await self._read(request))
-                if request.method == "GET" and (match := STATUS.fullmatch(path)):
-                    return guarded(self._describe, match)
+                # The pattern takes the verb in any case, TF Serving's code below it does not.
+                if prediction and prediction["verb"].islower():
+                    return await self._infer(request, prediction)
+                if question:
+                    return guarded(self._describe, request, question)
         except TimeoutError:
             raise ServingError(Code.DEADLINE_EXCEEDED, "Timed out waiting for notification") from None
-        raise invalid(f"Malformed request: {request.method} {path}")
+        raise invalid(f"Malformed request: {request.method} {request.raw_path}")
 
-    async def _read(self, request: web.BaseRequest) -> bytes:
-        limit = self._service.limits.request_bytes
-        if (request.content_length or 0) > limit:
-            raise BodyTooLarge(limit)
-        body = bytearray()
-        async for chunk in request.content.iter_any():
-            body += chunk
-            if len(body) > limit:
-                raise BodyTooLarge(limit)
-        if "gzip" in request.headers.get("Content-Encoding", ""):
-            return _gunzip(bytes(body), limit)
-        return bytes(body)
-
-    async def _predict(self, match: re.Match[str], body: bytes) -> bytes:
-        spec = _model_spec(match)
-        if match["verb"].lower() != "predict":
-            raise ServingError(Code.UNIMPLEMENTED, f"{match['verb'].lower()} is not supported by this server.")
+    async def _infer(self, request: web.BaseRequest, match: re.Match[str]) -> bytes:
+        spec, body = _model_spec(match), await bodies.read(request, self._service.limits.request_bytes)
         document = codec.loads(body)
         name = _signature_name(document)
-        with self._service.lease(spec) as (_, servable):
-            signature = servable.signatures.get(name)
-            if signature is None:
-                raise invalid(f'Serving signature name: "{name}" not found in signature def')
+        if method := INFERENCE.get(match["verb"]):
+            given = guarded(examples.read, document)
+            with self._service.lease(spec) as (_, servable):
+                signature = method.signature(servable, name, strict=self._service.strict)
+                outputs = await self._run(request, servable, signature, {INPUT: given}, (spec.name, method.api))
+            return guarded(examples.write, method, outputs, len(given))
+        with self._service.lease(spec) as (number, servable):
+            signature = _signature(servable, name)
+            request[ORIGIN] = origin(number, servable, name)
             kinds = {alias: tensor.kind for alias, tensor in signature.inputs.items()}
             rows, inputs = guarded(codec.decode_inputs, document, kinds)
-            outputs = await self._mailbox.result(self._service.submit(servable, signature, inputs))
+            outputs = await self._run(request, servable, signature, inputs, (spec.name, "Predict"))
+            if self._service.log:
+                self._service.log.record(spec.name, number, servable, signature, inputs, outputs)
         return guarded(codec.encode_outputs, outputs, rows=rows)
 
-    def _describe(self, match: re.Match[str]) -> bytes:
+    async def _run(
+        self,
+        request: web.BaseRequest,
+        servable: Servable,
+        signature: Signature,
+        inputs: Arrays,
+        label: tuple[str, str],
+    ) -> Arrays:
+        """Returns the outputs of a leased servable; the label is what they are counted as."""
+        start = time.perf_counter()
+        # The transport is gone with the connection.
+        future = self._service.submit(servable, signature, inputs, lambda: request.transport is not None)
+        outputs = await self._mailbox.result(future)
+        self._service.metrics.ran(*label, time.perf_counter() - start)
+        return outputs
+
+    def _describe(self, asked: web.BaseRequest, match: re.Match[str]) -> bytes:
         if not match["name"]:
             raise invalid("Missing model name in request.")
         spec = _model_spec(match)
         if match["part"]:
             request = get_model_metadata_pb2.GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"])
-            return _metadata_json(self._service.metadata(request))
+            return _metadata_json(self._service.metadata(request, lambda facts: asked.update({ORIGIN: facts})))
         # Status knows no labels: as in TF Serving, all versions are returned.
         spec.ClearField("version_label")
         request = get_model_status_pb2.GetModelStatusRequest(model_spec=spec)
@@ -217,7 +238,7 @@ class Rest:
 
 
 def _http_error(error: ServingError) -> tuple[int, bytes]:
-    status = 413 if isinstance(error, BodyTooLarge) else http_status(error.code)
+    status = 413 if isinstance(error, bodies.BodyTooLarge) else http_status(error.code)
     # A message may repeat what a client sent, and that need not be Unicode.
     return status, codec.dumps({"error": error.message.encode("utf-8", "replace").decode()})
 
@@ -244,6 +265,14 @@ def _signature_name(document: object) -> str:
     return name or DEFAULT_SIGNATURE
 
 
+def _signature(servable: Servable, name: str) -> Signature:
+    if name in servable.signatures:
+        return servable.signatures[name]
+    if name in servable.definitions and not servable.definitions[name].inputs:
+        raise invalid(f"Failed to get input map for signature: {name}")
+    raise invalid(f'Serving signature name: "{name}" not found in signature def')
+
+
 def _metadata_json(response: get_model_metadata_pb2.GetModelMetadataResponse) -> bytes:
     definitions = get_model_metadata_pb2.SignatureDefMap()
     response.metadata["signature_def"].Unpack(definitions)
@@ -259,15 +288,3 @@ def _plain(message) -> dict:
     return json_format.MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
-
-
-def _gunzip(body: bytes, limit: int) -> bytes:
-    """Returns the unpacked body; an undecodable one counts as empty, as in TF Serving."""
-    unpacker = zlib.decompressobj(GZIP)
-    try:
-        unpacked = unpacker.decompress(body, limit + 1)
-    except zlib.error:
-        return b""
-    if len(unpacked) > limit:
-        raise BodyTooLarge(limit)
-    return unpacked if unpacker.eof else b""

@@ -1,104 +1,95 @@
-"""The client's side of TF Serving's REST API v1, through requests."""
+"""Carries the calls of `serving.rest_calls` through requests."""
 
-import base64
-from typing import Any
-from urllib.parse import quote
+import time
+from collections.abc import Iterator
+from pathlib import Path
 
-import numpy as np
 import requests
 import requests.adapters
+import urllib3.exceptions
 
-from serving import codec, wire
-from serving.nests import decode
-from serving.status import HTTP, Code, ServingError
-from serving.tensors import BY_NAME
+from serving import errors, wire
+from serving.credentials import Credentials
+from serving.rest_calls import CONNECTIONS, check, lowered
 
-# REST tells an HTTP status only: of the codes behind one, the first is the likeliest.
-CODES = {413: Code.RESOURCE_EXHAUSTED, **{HTTP[code]: code for code in reversed(HTTP)}}
-CONNECTIONS = 64
+CHUNK = 1 << 20
 
 
 class RestTransport:
-    """Speaks REST.
+    """Pooled connections for threads.
 
     Args:
         address: host:port.
-        timeout: seconds until an answer.
+        credentials: TLS and token.
+
+    Raises:
+        InvalidRequest: a PEM file cannot be read.
     """
 
-    def __init__(self, address: str, *, timeout: float):
-        self._address, self._timeout = address, timeout
+    def __init__(self, address: str, credentials: Credentials):
+        self._server = f"{'https' if credentials.secure else 'http'}://{address}"
+        self._credentials = credentials
         self._session = requests.Session()
         # A model server is reached directly: reading proxy settings and .netrc would also cost time.
         self._session.trust_env = False
-        self._session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=CONNECTIONS))
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=CONNECTIONS))
+        for name in ("ca", "certificate", "key"):
+            credentials.pem(name)  # a file that cannot be read is told now, and by its role
+        self._session.verify = str(credentials.ca) if credentials.ca else True
+        if credentials.certificate and credentials.key:
+            self._session.cert = (str(Path(credentials.certificate)), str(Path(credentials.key)))
 
-    def predict(self, target: wire.Target, inputs: wire.Arrays, info: wire.SignatureInfo) -> dict[str, np.ndarray]:
-        """Posts columns, strings in base64, and reads columns."""
-        columns = {alias: _to_json(array) for alias, array in inputs.items()}
-        body = codec.dumps({"signature_name": target.signature, "inputs": columns})
-        outputs = self._call("POST", f"{_path(target)}:predict", body)["outputs"]
-        if len(info.outputs) == 1:
-            outputs = {next(iter(info.outputs)): outputs}
-        return {alias: decode(value, info.outputs[alias].kind) for alias, value in outputs.items()}
+    def send(self, call: wire.Call, seconds: float | None) -> tuple[bytes, wire.Facts]:
+        """Returns the body and the facts of an answer.
 
-    def metadata(self, target: wire.Target) -> wire.Metadata:
-        """Gets the signatures of a version."""
-        document = self._call("GET", f"{_path(target)}/metadata")
-        definitions = document["metadata"]["signature_def"]["signature_def"]
-        tensors = {name: (d["inputs"], d["outputs"]) for name, d in definitions.items()}
-        return wire.Metadata(int(document["model_spec"]["version"]), wire.signatures(tensors, _read_info))
+        Args:
+            call: the request.
+            seconds: the longest wait.
 
-    def status(self, target: wire.Target) -> list[wire.VersionStatus]:
-        """Gets the state of a model's versions."""
-        return [
-            wire.VersionStatus(int(v["version"]), v["state"], v["status"]["error_code"], v["status"]["error_message"])
-            for v in self._call("GET", _path(target))["model_version_status"]
-        ]
+        Raises:
+            RequestError: the server's refusal, or no server.
+        """
+        method, body = ("POST", call.body()) if call.body else ("GET", None)
+        headers = self._credentials.authorization()
+        end = None if seconds is None else time.monotonic() + seconds
+        try:
+            # A redirection would take the token elsewhere. The body comes piece by piece, because the timeout of
+            # requests is that of each piece.
+            with self._session.request(
+                method,
+                self._server + call.path,
+                data=body,
+                headers=headers,
+                timeout=seconds,
+                allow_redirects=False,
+                stream=True,
+            ) as answer:
+                content = b"".join(self._chunks(answer, end, seconds))
+        except (requests.Timeout, urllib3.exceptions.TimeoutError):
+            raise errors.late(self._server, seconds) from None
+        except requests.exceptions.SSLError as error:
+            raise errors.untrusted(self._server, _reason(error)) from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError):
+            raise errors.unreachable(self._server) from None
+        found = lowered(answer.headers)
+        check(answer.status_code, content, found, self._server)
+        return content, found
 
     def close(self) -> None:
         """Closes the pooled connections."""
         self._session.close()
 
-    def _call(self, method: str, path: str, body: bytes | None = None) -> Any:
-        server = f"http://{self._address}"
-        try:
-            answer = self._session.request(method, server + path, data=body, timeout=self._timeout)
-        except requests.Timeout:
-            raise ServingError(Code.DEADLINE_EXCEEDED, f"{server} did not answer in {self._timeout:g} s.") from None
-        except requests.RequestException:
-            raise ServingError(Code.UNAVAILABLE, f"No server answers at {server}.") from None
-        return _document(answer, server)
+    def _chunks(self, answer: requests.Response, end: float | None, seconds: float | None) -> Iterator[bytes]:
+        while chunk := answer.raw.read1(CHUNK, decode_content=True):
+            yield chunk
+            if end is not None and time.monotonic() > end:
+                raise errors.late(self._server, seconds)
 
 
-def _document(answer: requests.Response, server: str) -> Any:
-    status = answer.status_code
-    try:
-        document = codec.loads(answer.content)
-    except ServingError:
-        document = None
-    if not isinstance(document, dict):
-        raise ServingError(Code.UNKNOWN, f"{server} is not a TF Serving REST port (HTTP status {status}).")
-    if status != 200:
-        raise ServingError(CODES.get(status, Code.UNKNOWN), str(document.get("error", f"HTTP status {status}")))
-    return document
-
-
-def _path(target: wire.Target) -> str:
-    version = "" if target.version is None else f"/versions/{target.version}"
-    return f"/v1/models/{quote(target.model, safe='')}{version}"
-
-
-def _to_json(array: np.ndarray) -> Any:
-    if array.dtype.kind != "O":
-        return array if array.shape else array[()]
-    encoded = [{"b64": base64.b64encode(value).decode()} for value in array.ravel().tolist()]
-    return np.array(encoded, np.object_).reshape(array.shape).tolist()
-
-
-def _read_info(info: dict[str, Any]) -> wire.TensorInfo | None:
-    kind = BY_NAME.get(info["dtype"].removeprefix("DT_").lower())
-    shape = info["tensor_shape"]
-    if kind is None:
-        return None
-    return wire.TensorInfo(kind, None if shape["unknown_rank"] else tuple(int(d["size"]) for d in shape["dim"]))
+def _reason(error: BaseException) -> str:
+    """Returns the words of the innermost error: requests and urllib3 wrap OpenSSL's own in pages."""
+    while error.args and isinstance(error.args[-1], BaseException):
+        error = error.args[-1]
+    inner = getattr(error, "reason", None)
+    return _reason(inner) if isinstance(inner, BaseException) else str(inner or error)

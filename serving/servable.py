@@ -6,9 +6,11 @@ error texts, the interpreter lock released during a run, and a third of the over
 """
 
 import functools
+import gc
+import json
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +20,16 @@ import tensorflow as tf
 from tensorflow.python.client import pywrap_tf_session
 from tensorflow.python.saved_model import loader_impl
 
+from serving import operations
 from serving.status import Code, ServingError, guarded, invalid
 from serving.tensors import BY_NUMBER, Kind, to_array
 
 log = logging.getLogger("metaprior.serving")
 
 Shape = tuple[int, ...] | None  # -1 for a free dimension, None for an unknown rank
+RECORD = Path("assets.extra", "metaprior.json")
 INLINE_ROWS = 16
+ALIGNED = "embed_aligned"
 DEFAULTS_LIMIT = 1 << 20
 
 
@@ -76,26 +81,64 @@ class Servable:
 
     Args:
         path: folder of the SavedModel.
-        threads: threads of one operation (0: one a core).
+        threads: threads of one operation and operations at a time (0: one a core).
+        tags: of the meta graph that is loaded.
+        may_reach_out: whether its signatures may read files, open connections or call Python.
+        warm_up: runs the new servable before others may; by default each signature on zeros.
 
     Raises:
         ServingError: the folder holds no SavedModel that can be loaded and run.
     """
 
-    def __init__(self, path: Path, *, threads: int = 0):
-        config = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=threads)
+    def __init__(
+        self,
+        path: Path,
+        *,
+        threads: tuple[int, int] = (0, 0),
+        tags: Sequence[str] = (tf.saved_model.SERVING,),
+        may_reach_out: bool = False,
+        warm_up: Callable[["Servable"], None] | None = None,
+    ):
+        config = tf.compat.v1.ConfigProto(
+            intra_op_parallelism_threads=threads[0], inter_op_parallelism_threads=threads[1]
+        )
         graph = tf.Graph()
         self._session = tf.compat.v1.Session(graph=graph, config=config)
+        self.path = path
         self._users = 0
         self._idle = threading.Condition()
         try:
-            self.definitions = guarded(_load, self._session, path)
+            self.definitions = guarded(_load, self._session, path, tags, may_reach_out)
             self._endpoints = guarded(_endpoints, graph, self.definitions)
-            self._warm_up()
+            self.signatures = {name: endpoint.signature for name, endpoint in self._endpoints.items()}
+            (warm_up or Servable.run_zeros)(self)
         except ServingError:
             self._session.close()
             raise
-        self.signatures = {name: endpoint.signature for name, endpoint in self._endpoints.items()}
+
+    @property
+    def space(self) -> str:
+        """Id of the embedding space, by the record of an exported encoder; empty where there is none."""
+        return self.space_of("")
+
+    def space_of(self, signature: str) -> str:
+        """Returns the id of the space that a signature's embeddings are of; empty where no record tells.
+
+        Args:
+            signature: the signature's name; `embed_aligned` answers in the space that the encoder was aligned to.
+        """
+        record = self._record.get("aligned_to") if signature == ALIGNED else self._record
+        space = record.get("space") if isinstance(record, dict) else None
+        return space if isinstance(space, str) and space.isascii() and space.isprintable() else ""
+
+    @functools.cached_property
+    def _record(self) -> dict[str, Any]:
+        try:
+            found = json.loads((self.path / RECORD).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            # A record is not needed to serve: the version may be anybody's.
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def run(self, signature: Signature, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Returns the outputs of one call of a signature.
@@ -119,6 +162,22 @@ class Servable:
         kinds = ((alias, tensor.kind.numpy) for alias, tensor in signature.outputs.items())
         return {alias: np.asarray(value, dtype) for (alias, dtype), value in zip(kinds, values, strict=True)}
 
+    def run_zeros(self) -> None:
+        """Runs each signature once on one row of zeros: builds its executor, and finds missing variables.
+
+        Zeros or empty strings need not be valid inputs, so only what says that the model is broken counts.
+        """
+        for endpoint in self._endpoints.values():
+            signature = endpoint.signature
+            if any(tensor.shape is None for tensor in signature.inputs.values()):
+                continue
+            try:
+                self.run(signature, {alias: _zeros(tensor) for alias, tensor in signature.inputs.items()})
+            except ServingError as error:
+                if error.code is Code.FAILED_PRECONDITION:
+                    raise
+                log.info("warm-up of signature %s: %s", signature.name, error)
+
     def acquire(self) -> None:
         """Counts one more user; the session stays open until each has released it."""
         with self._idle:
@@ -136,23 +195,11 @@ class Servable:
             if not self._idle.wait_for(lambda: self._users == 0, timeout):
                 return False
         self._session.close()
+        # The graph is full of cycles and the server's collector is a slow one: without this, every version that
+        # came and went would leave its weights behind.
+        del self._session, self._endpoints
+        gc.collect()
         return True
-
-    def _warm_up(self) -> None:
-        """Runs each signature once on one row of zeros: builds its executor, and finds missing variables.
-
-        Zeros or empty strings need not be valid inputs, so only what says that the model is broken counts.
-        """
-        for endpoint in self._endpoints.values():
-            signature = endpoint.signature
-            if any(tensor.shape is None for tensor in signature.inputs.values()):
-                continue
-            try:
-                self.run(signature, {alias: _zeros(tensor) for alias, tensor in signature.inputs.items()})
-            except ServingError as error:
-                if error.code is Code.FAILED_PRECONDITION:
-                    raise
-                log.info("warm-up of signature %s: %s", signature.name, error)
 
 
 @dataclass(frozen=True)
@@ -164,16 +211,30 @@ class _Endpoint:
     fetches: list[Any]
 
 
-def _load(session: Any, path: Path) -> dict[str, Any]:
+def _load(session: Any, path: Path, tags: Sequence[str], may_reach_out: bool) -> dict[str, Any]:
     """Returns the SignatureDefs by name, after loading graph and variables into the session."""
     if not any((path / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
         raise ServingError(
             Code.NOT_FOUND,
             f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {path}.",
         )
-    with session.graph.as_default():
+    try:
         # The class behind the public function, which logs a deprecation at every load.
-        meta_graph: Any = loader_impl.SavedModelLoader(str(path)).load(session, [tf.saved_model.SERVING])
+        loader = loader_impl.SavedModelLoader(str(path))
+    except OSError:
+        raise ServingError(Code.DATA_LOSS, f"Can't parse the SavedModel in {path}: the file is damaged.") from None
+    if not any(set(tags) == set(meta_graph.meta_info_def.tags) for meta_graph in loader.saved_model.meta_graphs):
+        raise ServingError(
+            Code.NOT_FOUND, f"Could not find meta graph def matching supplied tags: {{ {' '.join(tags)} }}."
+        )
+    if not may_reach_out:
+        operations.check(loader.get_meta_graph_def_from_tags(tags))
+    with session.graph.as_default():
+        try:
+            meta_graph: Any = loader.load(session, list(tags))
+        except ValueError as error:
+            # Its variables are missing, or of another model.
+            raise ServingError(Code.FAILED_PRECONDITION, str(error)) from error
     return dict(meta_graph.signature_def)
 
 

@@ -1,126 +1,131 @@
-"""The server: both protocols over one folder of versions, and its command line.
+"""The server: both protocols over the versions of one or several models, and its command line.
 
-    python -m serving.server --model_name=encoder --model_base_path=serving/encoder
+    python -m serving.server --model_name=encoder --model_base_path=/srv/encoder --rest_api_port=8501
 
 Flags have TF Serving's names where TF Serving has them. When the server answers, it prints one line per
 fact, the last of them `ready` and a JSON object with the ports, for programs that start it.
 """
 
+import ctypes
 import gc
 import json
 import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING
 
 import click
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from serving.status import Code, ServingError
+from serving import flags, settings
+from serving.options import Options
+from serving.status import ServingError
+
+if TYPE_CHECKING:
+    from serving.servable import Servable
 
 READY = "ready "
 
-Port = Annotated[int, Field(ge=0, le=65535)]
-Positive = Annotated[int, Field(ge=1)]
-
-
-class Options(BaseModel):
-    """Everything a server can be told; the command line has one flag for each."""
-
-    # Half of the fields begin with TF Serving's "model_".
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
-
-    model_name: str = Field(min_length=1, description="the name clients ask for")
-    model_base_path: Path = Field(description="folder of the version folders")
-    host: str = Field(default="127.0.0.1", description="address to bind; loopback unless told otherwise")
-    port: Port = Field(default=8500, description="gRPC port, 0 for any free one")
-    rest_api_port: Port = Field(default=8501, description="REST port, 0 for any free one")
-    keep_versions: Positive = Field(default=1, description="how many of the newest versions are served")
-    file_system_poll_wait_seconds: float = Field(default=1.0, gt=0, description="pause between looks at the folder")
-    enable_batching: bool = Field(default=True, description="run requests that wait together")
-    max_batch_size: Positive = Field(default=256, description="most rows of one run; larger requests are sliced")
-    max_requests: Positive = Field(default=1024, description="most requests at a time; more get UNAVAILABLE")
-    max_request_bytes: Positive = Field(default=64 << 20, description="most bytes of one request")
-    rest_api_timeout_in_ms: Positive = Field(default=30_000, description="longest time to an answer, gRPC included")
-    rest_api_enable_cors_support: bool = Field(default=False, description="let scripts of other origins call")
-    grpc_max_threads: Positive = Field(default=64, description="most gRPC requests answered at a time")
-    tensorflow_intra_op_parallelism: int = Field(default=0, ge=0, description="threads of an operation, 0: all cores")
-    shutdown_grace_seconds: float = Field(default=10.0, ge=0, description="time running requests have at the end")
-
 
 class Server:
-    """An embedded TF Serving for one model.
+    """An embedded TF Serving.
 
     Args:
         options: what to serve and how.
 
     Raises:
-        ServingError: NOT_FOUND, there is no such base path.
+        ServingError: a configuration file cannot be used.
 
     Example:
-        >>> options = Options(model_name="encoder", model_base_path=Path("serving/encoder"), port=0)
+        >>> options = Options(model_name="encoder", model_base_path=Path("serving/encoder"), rest_api_port="any")
         >>> with Server(options) as server:
         ...     print(server.grpc_port, server.rest_port)
     """
 
     def __init__(self, options: Options):
-        if not options.model_base_path.is_dir():
-            raise ServingError(
-                Code.NOT_FOUND, f"Could not find base path {options.model_base_path}. Create it or correct it."
-            )
+        # Everything that reads a file, before TensorFlow is imported and the first thread starts.
+        self._wanted, self._ssl = settings.wanted(options), settings.ssl(options)
+        parameters, metrics_path = settings.batching(options), settings.metrics_path(options)
+        access = settings.access(options)
         # Heavy: TensorFlow is wanted by who starts a server, not by who asks for its --help.
-        from serving.batch import Batching
+        from serving import assembly
         from serving.batching import Batcher
+        from serving.callers import Form, Limits
+        from serving.metrics import Metrics
         from serving.rest import Rest
         from serving.rpc import Rpc
-        from serving.servable import Servable
-        from serving.service import Limits, Service
-        from serving.versions import Versions
+        from serving.service import Service
 
         self._options = options
         self.grpc_port = self.rest_port = 0
-        self.versions = Versions(
-            options.model_name,
-            options.model_base_path,
-            load=lambda path: Servable(path, threads=options.tensorflow_intra_op_parallelism),
-            keep=options.keep_versions,
-            poll_seconds=options.file_system_poll_wait_seconds,
-        )
-        self._batcher = Batcher(
-            Batching(together=options.enable_batching, max_rows=options.max_batch_size), max_queue=options.max_requests
-        )
+        self._metrics = Metrics()
+        self._log = assembly.request_log(options, self._metrics.log_count)
+        self.models = assembly.models(options, self._load)
+        batching = assembly.batching(options, parameters)
+        self._batcher = Batcher(batching, max_queue=options.max_requests, observe=self._metrics.batching.observe)
+        self._metrics.watch("queue_depth", "Requests waiting for a run.", lambda: self._batcher.waiting)
+        self._metrics.describe(self.models.served)
         limits = Limits(options.max_request_bytes, options.rest_api_timeout_in_ms / 1000)
-        service = Service({options.model_name: self.versions}, self._batcher, limits=limits)
-        common: dict[str, Any] = {
-            "max_requests": options.max_requests,
-            "grace": options.shutdown_grace_seconds,
-        }
-        self._rpc = Rpc(service, threads=options.grpc_max_threads, **common)
-        self._rest = Rest(service, cors=options.rest_api_enable_cors_support, **common)
+        form = Form(options.enable_serialization_as_tensor_content, options.enable_signature_method_name_check)
+        service = Service(self.models, self._batcher, limits=limits, form=form, metrics=self._metrics, log=self._log)
+        self._rpc = Rpc(
+            service,
+            threads=options.grpc_max_threads,
+            max_requests=options.max_requests,
+            grace=options.shutdown_grace_seconds,
+            arguments=options.channel_arguments,
+            health=options.enable_grpc_healthcheck_service,
+            access=access,
+        )
+        self._rest = Rest(
+            service,
+            cors=options.rest_api_enable_cors_support,
+            max_requests=options.max_requests,
+            grace=options.shutdown_grace_seconds,
+            metrics_path=metrics_path,
+            access=access,
+            connections=options.max_connections,
+            idle_seconds=options.idle_connection_seconds,
+        )
 
     def start(self) -> None:
-        """Waits for a version that serves, then opens the ports.
+        """Waits until every model has a version that serves, then opens the ports.
 
         Raises:
-            ServingError: no version can be loaded, or a port is taken.
+            ServingError: a model has no folder or cannot be loaded, or a port is taken.
         """
-        self.versions.start()
-        self.versions.wait()
-        self.grpc_port = self._rpc.start(self._options.host, self._options.port)
-        self.rest_port = self._rest.start(self._options.host, self._options.rest_api_port)
+        options = self._options
+        if self._log:
+            self._log.start()
+        self.models.reload(self._wanted)
+        if options.model_config_file and options.model_config_file_poll_wait_seconds:
+            self.models.watch(options.model_config_file, options.model_config_file_poll_wait_seconds)
+        if options.port or options.grpc_socket_path:
+            port = settings.number(options.port) if options.port else None
+            self.grpc_port = self._rpc.start(options.host, port, socket=options.grpc_socket_path, ssl=self._ssl)
+        if options.rest_api_port:
+            port, ssl = settings.number(options.rest_api_port), self._ssl if options.rest_api_ssl else None
+            self.rest_port = self._rest.start(options.host, port, ssl)
 
     def stop(self) -> None:
-        """Stops listening, lets running requests finish within the grace, and closes the model."""
-        answered = self._rpc.stop() if self.grpc_port else None
+        """Stops listening, lets running requests finish within the grace, and closes the models."""
+        answered = self._rpc.stop()
         if self.rest_port:
             self._rest.stop()
-        if answered:
-            answered.wait()
+        answered.wait()
         self._batcher.close()
-        self.versions.stop(self._options.shutdown_grace_seconds)
+        if self._log:
+            self._log.close()
+        self.models.stop(self._options.shutdown_grace_seconds)
+
+    def announce_end(self) -> None:
+        """Has the health service answer NOT_SERVING, and goes on for the delay that the options name."""
+        self._rpc.announce_end()
+        time.sleep(self._options.shutdown_delay_seconds)
 
     def __enter__(self) -> "Server":
         try:
@@ -132,6 +137,22 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def _load(self, path: Path) -> "Servable":
+        from serving.servable import Servable
+        from serving.warmup import WarmUp
+
+        options = self._options
+        iterations = options.num_request_iterations_for_warmup or 1
+        warm_up = WarmUp(self._metrics, enabled=options.enable_model_warmup, iterations=iterations)
+        with self._metrics.loading(path):
+            return Servable(
+                path,
+                threads=options.threads,
+                tags=options.tags,
+                may_reach_out=options.allow_reaching_out,
+                warm_up=warm_up,
+            )
 
 
 def serve(options: Options) -> None:
@@ -147,14 +168,38 @@ def serve(options: Options) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)
     try:
-        print(f"waiting for a version of {options.model_name} in {options.model_base_path}", flush=True)
-        with Server(options) as server:
+        server = Server(options)
+        if not options.xla_cpu_compilation_enabled:
+            _switch_off_xla()
+        print(f"waiting for a version of {_sought(options)}", flush=True)
+        with server:
             _calm_collector()
             _print_facts(server, options)
-            while True:
-                signal.pause()
+            try:
+                while True:
+                    signal.pause()
+            finally:
+                server.announce_end()
     except KeyboardInterrupt:
         print("stopped", flush=True)
+
+
+def _sought(options: Options) -> str:
+    if options.model_config_file:
+        return f"each model in {options.model_config_file}"
+    return f"{options.model_name} in {options.model_base_path}"
+
+
+def _switch_off_xla() -> None:
+    """Has this process refuse functions that XLA must compile, as TF Serving does unless told otherwise.
+
+    TensorFlow has no public switch for it, and its Python package switches XLA on.
+    """
+    import tensorflow  # noqa: F401  (first: it is what switches it on)
+
+    package = find_spec("tensorflow")
+    folder = Path(package.origin or "").parent if package else Path()
+    ctypes.CDLL(str(folder / "libtensorflow_cc.so.2"))._ZN10tensorflow21DisableXlaCompilationEv()
 
 
 def _calm_collector() -> None:
@@ -174,40 +219,39 @@ def _interrupt(*_: object) -> None:
 
 
 def _print_facts(server: Server, options: Options) -> None:
-    serving = [version.number for version in server.versions.status() if version.servable]
-    for number in serving:
-        print(f"model {options.model_name} version {number}", flush=True)
-    print(f"grpc {options.host}:{server.grpc_port}", flush=True)
-    print(f"rest http://{options.host}:{server.rest_port}/v1/models/{options.model_name}", flush=True)
+    serving = {name: [v.number for v in server.models.status(name) if v.servable] for name in server.models.names}
+    for name, numbers in serving.items():
+        for number in numbers:
+            print(f"model {name} version {number}", flush=True)
+    if server.grpc_port:
+        print(f"grpc {options.host}:{server.grpc_port}", flush=True)
+    if options.grpc_socket_path:
+        print(f"grpc unix:{options.grpc_socket_path}", flush=True)
+    for name in serving if server.rest_port else ():
+        print(f"rest http://{options.host}:{server.rest_port}/v1/models/{name}", flush=True)
     facts = {
         "host": options.host,
         "grpc_port": server.grpc_port,
         "rest_port": server.rest_port,
-        "model": options.model_name,
-        "versions": serving,
+        "models": serving,
     }
     print(READY + json.dumps(facts), flush=True)
 
 
-def _flags(command: Any) -> Any:
-    """Gives a command one flag per field of Options; Options itself checks the values."""
-    for name, field in reversed(Options.model_fields.items()):
-        shown = {} if field.is_required() else {"default": str(field.default), "show_default": True}
-        option = click.option(f"--{name}", required=field.is_required(), help=field.description, **shown)
-        command = option(command)
-    return command
-
-
 @click.command()
-@_flags
-def command(**values: str) -> None:
-    """Serves the newest version of a SavedModel folder over gRPC and REST, as TF Serving does."""
+@flags.add
+@click.version_option(flags.version(), message="%(version)s")
+def command(**values: str | None) -> None:
+    """Serves SavedModels over gRPC and REST, as TF Serving does.
+
+    Either --model_base_path or --model_config_file is needed.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    serve(Options.model_validate(values))
+    serve(flags.options(values))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line and returns its exit code.
+    """Runs the command line and returns its exit code: 1 for a server that cannot start, 2 for a wrong flag.
 
     Args:
         argv: arguments without the program's name; None takes the process's own.
@@ -215,14 +259,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         command.main(args=argv, prog_name="serving.server", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except ValidationError as error:
-        first = error.errors()[0]
-        print(f"error: --{first['loc'][0]}: {first['msg']}. Received: {first['input']}", file=sys.stderr)
+        print(f"error: {error.format_message()}", file=sys.stderr)
         return 2
     except ServingError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"Failed to start server. Error: {error}", file=sys.stderr)
         return 1
     return 0
 

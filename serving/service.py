@@ -1,80 +1,95 @@
-"""What the server does, once, for both protocols: Predict, GetModelMetadata, GetModelStatus.
+"""What the server does, once, for both protocols: which model a request is for, and what becomes of it there.
 
-Checks, their order and their words are TF Serving's. Classify, Regress, MultiInference, labels and
-reloading of the configuration are refused with UNIMPLEMENTED or as TF Serving refuses what is not configured.
+Checks, their order and their words are TF Serving's.
 """
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 # The *_pb2_grpc modules of the same package import cleanly under protobuf 6; prediction_service_pb2 and
 # model_service_pb2 do not.
-from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2, predict_pb2
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
+    model_management_pb2,
+    model_pb2,
+    predict_pb2,
+)
 
+from serving import configs
 from serving.batching import Batcher
+from serving.callers import Caller, Form, Limits, Tell, origin
+from serving.inference import Arrays, Method, Run, examples_of, infer, infer_all
+from serving.metrics import Metrics
+from serving.models import Models
+from serving.prediction import DEFAULT_SIGNATURE, prepare
 from serving.servable import Servable, Signature
+from serving.states import Version
 from serving.status import Code, ServingError, invalid
-from serving.tensors import fill, to_array
-from serving.versions import Version, Versions
+from serving.tensors import fill
 
-DEFAULT_SIGNATURE = "serving_default"
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one request may cost.
-
-    Attributes:
-        request_bytes: most bytes of a request, and of one tensor it claims.
-        seconds: longest time until an answer; a caller's shorter deadline wins.
-    """
-
-    request_bytes: int = 64 << 20
-    seconds: float = 30.0
+if TYPE_CHECKING:
+    from serving.request_log import RequestLog
 
 
 class Service:
     """The models of a server and the batching thread that runs them.
 
     Args:
-        models: versions of each model, by name.
+        models: what is served.
         batcher: runs the requests.
         limits: what one request may cost.
+        form: what gRPC clients see differently.
+        metrics: counts what is run.
+        log: keeps a sample of the requests; None for none.
     """
 
-    def __init__(self, models: Mapping[str, Versions], batcher: Batcher, *, limits: Limits):
+    def __init__(
+        self,
+        models: Models,
+        batcher: Batcher,
+        *,
+        limits: Limits,
+        form: Form | None = None,
+        metrics: Metrics | None = None,
+        log: "RequestLog | None" = None,
+    ):
         self._models, self.batcher, self.limits = models, batcher, limits
+        self.metrics, self.log = metrics or Metrics(), log
+        self._form = form or Form()
+
+    @property
+    def strict(self) -> bool:
+        """Whether a signature itself must name the method it is asked for with."""
+        return self._form.strict
 
     @contextlib.contextmanager
     def lease(self, spec: model_pb2.ModelSpec) -> Iterator[tuple[int, Servable]]:
         """Gives version number and servable that a request names, kept open inside the block.
 
         Raises:
-            ServingError: INVALID_ARGUMENT without a name or for a label, NOT_FOUND.
+            ServingError: INVALID_ARGUMENT without a name or for an unknown label, NOT_FOUND.
         """
         if not spec.name:
             raise invalid("ModelSpec has no name specified.")
-        if spec.version_label:
-            raise invalid(f"Unrecognized servable version label: {spec.version_label}")
         number = spec.version.value if spec.HasField("version") else None
-        if spec.name not in self._models:
-            which = f"Latest({spec.name})" if number is None else f"Specific({spec.name}, {number})"
-            raise ServingError(Code.NOT_FOUND, f"Servable not found for request: {which}")
-        with self._models[spec.name].lease(number) as leased:
+        with self._models.lease(spec.name, number, spec.version_label) as leased:
             yield leased
 
-    def submit(self, servable: Servable, signature: Signature, inputs: Mapping[str, np.ndarray]) -> Future:
+    def submit(
+        self, servable: Servable, signature: Signature, inputs: Arrays, is_wanted: Callable[[], bool] | None = None
+    ) -> Future:
         """Queues a run of a leased servable, for callers that must not block.
 
         Args:
             servable: as `lease` gave it.
             signature: one of its signatures.
             inputs: an array for each of its inputs.
+            is_wanted: whether somebody still waits.
 
         Returns:
             Future of all outputs by alias.
@@ -83,42 +98,71 @@ class Service:
             ServingError: INVALID_ARGUMENT for a wrong shape, UNAVAILABLE when the queue is full.
         """
         signature.check_shapes(inputs)
-        return self.batcher.submit(servable, signature, inputs, time.monotonic() + self.limits.seconds)
+        return self.batcher.submit(servable, signature, inputs, time.monotonic() + self.limits.seconds, is_wanted)
 
-    def predict(
-        self, request: predict_pb2.PredictRequest, *, seconds: float | None = None
-    ) -> predict_pb2.PredictResponse:
+    def predict(self, request: predict_pb2.PredictRequest, caller: Caller) -> predict_pb2.PredictResponse:
         """Answers PredictionService.Predict.
-
-        Args:
-            request: the request.
-            seconds: the caller's own deadline from now, if it has one.
 
         Raises:
             ServingError: with TF Serving's code and text.
         """
-        _require_spec(request)
+        require_spec(request)
         with self.lease(request.model_spec) as (number, servable):
-            name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-            signature = servable.signatures.get(name)
-            if signature is None:
-                raise ServingError(Code.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
-            inputs = _read_inputs(signature, request.inputs, self.limits.request_bytes)
-            wanted = _wanted_outputs(signature, request.output_filter)
-            limit = self.limits.seconds if seconds is None else min(seconds, self.limits.seconds)
-            signature.check_shapes(inputs)
-            outputs = self.batcher.run(servable, signature, inputs, time.monotonic() + limit)
+            call = prepare(servable, request, self.limits.request_bytes)
+            if caller.tell:
+                caller.tell(origin(number, servable, call.signature.name))
+            if self._form.strict:
+                _require_method(servable, call.signature)
+            outputs = self._run(request.model_spec.name, "Predict", servable, caller)(call.signature, call.inputs)
+            if self.log:
+                self.log.record(request.model_spec.name, number, servable, call.signature, call.inputs, outputs)
         response = predict_pb2.PredictResponse()
-        response.model_spec.name, response.model_spec.signature_name = request.model_spec.name, name
-        response.model_spec.version.value = number
-        for alias in wanted:
-            fill(response.outputs[alias], outputs[alias], content=False)
+        name_model(response.model_spec, request.model_spec, number)
+        for alias in call.wanted:
+            fill(response.outputs[alias], outputs[alias], content=self._form.content)
+        return response
+
+    def infer(self, method: Method, request: Any, caller: Caller) -> Any:
+        """Answers PredictionService.Classify or Regress.
+
+        Raises:
+            ServingError: with TF Serving's code and text.
+        """
+        require_spec(request)
+        response = method.response()
+        with self.lease(request.model_spec) as (number, servable):
+            run = self._run(request.model_spec.name, method.api, servable, caller)
+            infer(method, servable, request, run, response.result, strict=self.strict)
+        name_model(response.model_spec, request.model_spec, number)
+        return response
+
+    def infer_all(
+        self, request: inference_pb2.MultiInferenceRequest, caller: Caller
+    ) -> inference_pb2.MultiInferenceResponse:
+        """Answers PredictionService.MultiInference, the results in the order of the tasks.
+
+        Raises:
+            ServingError: with TF Serving's code and text.
+        """
+        # As in TF Serving, the first task names the version.
+        spec = request.tasks[0].model_spec if request.tasks else model_pb2.ModelSpec()
+        with self.lease(spec) as (number, servable):
+            run = self._run(spec.name, "MultiInference", servable, caller)
+            results = infer_all(servable, request, run, strict=self.strict)
+        response = inference_pb2.MultiInferenceResponse(results=results)
+        for task, result in zip(request.tasks, response.results, strict=True):
+            name_model(result.model_spec, task.model_spec, number)
+        self.metrics.counted(spec.name, len(examples_of(request.input)))
         return response
 
     def metadata(
-        self, request: get_model_metadata_pb2.GetModelMetadataRequest
+        self, request: get_model_metadata_pb2.GetModelMetadataRequest, tell: Tell | None = None
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
         """Answers PredictionService.GetModelMetadata.
+
+        Args:
+            request: the request.
+            tell: is told which version answers, and in which space.
 
         Raises:
             ServingError: with TF Serving's code and text.
@@ -128,11 +172,13 @@ class Service:
         for field in request.metadata_field:
             if field != "signature_def":
                 raise invalid(f"Metadata field {field} is not supported")
-        _require_spec(request)
+        require_spec(request)
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         with self.lease(request.model_spec) as (number, servable):
             response.model_spec.name = request.model_spec.name
             response.model_spec.version.value = number
+            if tell:
+                tell(origin(number, servable))
             definitions = get_model_metadata_pb2.SignatureDefMap(signature_def=servable.definitions)
         response.metadata["signature_def"].Pack(definitions)
         return response
@@ -145,9 +191,9 @@ class Service:
         Raises:
             ServingError: NOT_FOUND for a model or version never seen.
         """
-        _require_spec(request)
+        require_spec(request)
         spec = request.model_spec
-        known = self._models[spec.name].status() if spec.name in self._models else []
+        known = self._models.status(spec.name)
         if spec.HasField("version"):
             known = [version for version in known if version.number == spec.version.value]
             if not known:
@@ -158,70 +204,57 @@ class Service:
         response.model_version_status.extend(map(_version_status, known))
         return response
 
+    def reload(self, request: model_management_pb2.ReloadConfigRequest) -> model_management_pb2.ReloadConfigResponse:
+        """Answers ModelService.HandleReloadConfigRequest, once every new model has a version that serves.
 
-def _require_spec(request) -> None:
+        Raises:
+            ServingError: with TF Serving's code and text.
+        """
+        self._models.reload(configs.models(request.config, self._models.names))
+        response = model_management_pb2.ReloadConfigResponse()
+        response.status.SetInParent()
+        return response
+
+    def _run(self, model: str, api: str, servable: Servable, caller: Caller) -> Run:
+        """Returns the function that runs the signatures of a leased servable, for callers with their own thread."""
+        limit = self.limits.seconds if caller.seconds is None else min(caller.seconds, self.limits.seconds)
+        deadline = time.monotonic() + limit
+
+        def run(signature: Signature, inputs: Arrays) -> Arrays:
+            signature.check_shapes(inputs)
+            start = time.perf_counter()
+            outputs = self.batcher.run(servable, signature, inputs, deadline, caller.is_wanted)
+            self.metrics.ran(model, api, time.perf_counter() - start)
+            return outputs
+
+        return run
+
+
+def require_spec(request: Any) -> None:
+    """Refuses a request that names no model.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT.
+    """
     if not request.HasField("model_spec"):
         raise invalid("Missing ModelSpec")
 
 
-def _read_inputs(signature: Signature, protos: Mapping, limit: int) -> dict[str, np.ndarray]:
-    """Returns an array for every input of the signature: the request's or the signature's default."""
-    _check_count(signature, protos)
-    inputs = {}
-    for alias, tensor in signature.inputs.items():
-        if alias in protos:
-            inputs[alias] = _read(alias, protos[alias], limit)
-        elif alias in signature.defaults:
-            inputs[alias] = signature.defaults[alias]
-        else:
-            raise invalid(
-                f"Signature input alias: {alias}(feed name: {tensor.name}) not found in request and no "
-                f"default value provided. Inputs expected to be in the request {_listed(protos)}, or "
-                f"default input alias set: {','.join(sorted(signature.defaults))}"
-            )
-    used = sorted(set(protos) & set(inputs))
-    if len(used) != len(protos):
-        raise invalid(
-            f"Inputs contains invalid name. Used request inputs: {','.join(used)}, request input: "
-            f"{','.join(sorted(protos))}"
+def _require_method(servable: Servable, signature: Signature) -> None:
+    """Refuses a signature that no API of TF Serving's stands for."""
+    known = [f"tensorflow/serving/{method}" for method in ("predict", "classify", "regress")]
+    method = servable.definitions[signature.name].method_name
+    if method not in known:
+        raise ServingError(
+            Code.INTERNAL,
+            f"Expected prediction signature method_name to be one of {{{', '.join(known)}}}. Was: {method}",
         )
-    return inputs
 
 
-def _read(alias: str, proto, limit: int) -> np.ndarray:
-    try:
-        return to_array(proto, limit=limit)
-    except ValueError:
-        raise invalid(f"tensor parsing error: {alias}") from None
-
-
-def _check_count(signature: Signature, protos: Mapping) -> None:
-    given, expected = set(protos), set(signature.inputs)
-    if len(given) == len(expected) or (len(given) < len(expected) and signature.defaults):
-        return
-    raise invalid(
-        f"input size does not match signature: {len(given)}!={len(expected)} len({_listed(given)}) != "
-        f"len({_listed(expected)}). Sent extra: {_listed(given - expected)}. "
-        f"Missing but required: {_listed(expected - given)}."
-    )
-
-
-def _listed(names: Iterable[str]) -> str:
-    return f"{{{','.join(sorted(names))}}}"
-
-
-def _wanted_outputs(signature: Signature, output_filter: Sequence[str]) -> list[str]:
-    wanted: list[str] = []
-    for alias in output_filter:
-        if alias not in signature.outputs:
-            raise invalid(
-                f"output tensor alias not found in signature: {alias} Outputs expected to be in the set "
-                f"{_listed(signature.outputs)}."
-            )
-        if alias in wanted:
-            raise invalid(f"duplicate output tensor alias: {alias}")
-        wanted.append(alias)
-    return wanted or list(signature.outputs)
+def name_model(answer: model_pb2.ModelSpec, asked: model_pb2.ModelSpec, version: int) -> None:
+    """Fills the model_spec of an answer: a label is not echoed, the version is the one that answered."""
+    answer.name, answer.signature_name = asked.name, asked.signature_name or DEFAULT_SIGNATURE
+    answer.version.value = version
 
 
 def _version_status(version: Version) -> get_model_status_pb2.ModelVersionStatus:

@@ -2,13 +2,19 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from serving.answer import Answer
 from serving.tensors import Kind
 
 Arrays = Mapping[str, np.ndarray]
+Facts = Mapping[str, str]
+"""Headers or metadata of an answer, by lower-case name."""
+
+SPACE, VERSION, RETRY_AFTER = "metaprior-space", "metaprior-version", "retry-after"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -29,10 +35,11 @@ class SignatureInfo:
 
 @dataclass(frozen=True)
 class Metadata:
-    """A version of a model and its signatures, by name."""
+    """A version of a model and its signatures, by name; `space` is None where the server does not tell."""
 
     version: int
     signatures: Mapping[str, SignatureInfo]
+    space: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,31 +54,55 @@ class VersionStatus:
 
 @dataclass(frozen=True)
 class Target:
-    """What a request is for; no version means the newest."""
+    """What a request is for; without version and label the newest version."""
 
     model: str
     version: int | None = None
+    label: str | None = None
     signature: str = ""
 
 
-class Transport(Protocol):
-    """What the client needs of a protocol; everything may raise ServingError."""
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """A request that has yet to be sent.
 
-    def predict(self, target: Target, inputs: Arrays, info: SignatureInfo) -> dict[str, np.ndarray]:
+    Attributes:
+        path: of the URL, or of the gRPC method.
+        body: makes the body when the time has come; None where there is none.
+        read: makes the result of the answer's body and facts.
+    """
+
+    path: str
+    body: Callable[[], bytes] | None
+    read: Callable[[bytes, Facts], T]
+
+
+class Calls(Protocol):
+    """What a protocol makes of a request; nothing here waits for anything."""
+
+    def predict(self, target: Target, inputs: Arrays, info: SignatureInfo) -> Call[Answer]:
         """Runs a signature."""
         ...
 
-    def metadata(self, target: Target) -> Metadata:
-        """Returns the signatures of a version."""
+    def metadata(self, target: Target) -> Call[Metadata]:
+        """Asks for the signatures of a version."""
         ...
 
-    def status(self, target: Target) -> list[VersionStatus]:
-        """Returns the state of a model's versions, the newest first."""
+    def status(self, target: Target) -> Call[list[VersionStatus]]:
+        """Asks for the state of a model's versions, the newest first."""
         ...
 
-    def close(self) -> None:
-        """Closes the connections."""
-        ...
+
+def answer(arrays: Arrays, facts: Facts, version: int | None = None) -> Answer:
+    """Returns an answer with what its facts tell of the version and the space.
+
+    Args:
+        arrays: outputs by alias.
+        facts: headers or metadata.
+        version: the version, where the protocol itself tells it.
+    """
+    told = facts.get(VERSION, "")
+    return Answer(arrays, version=int(told) if told.isdecimal() else version, space=facts.get(SPACE))
 
 
 def signatures(

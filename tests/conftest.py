@@ -37,7 +37,7 @@ evaluation:
 """
 
 # What several files share and nobody wants to make twice.
-SHARED = ("finished", "exported")
+SHARED = ("finished", "exported", "target")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -44,6 +44,20 @@ class Toy(tf.Module):
         row = tf.io.parse_example(examples, {"x": tf.io.FixedLenFeature([2], F)})
         return {"y": row["x"] / 2 + self.v}
 
+    @tf.function(input_signature=[spec([None], S, "inputs")])
+    def reg(self, inputs):
+        return {"outputs": tf.reduce_sum(self.parse(inputs)["y"], 1)}
+
+    @tf.function(input_signature=[spec([None], S, "inputs")])
+    def cls(self, inputs):
+        scores = self.parse(inputs)["y"]
+        scores = tf.concat([scores, scores[:, :1] * 0.1], 1)
+        return {"scores": scores, "classes": tf.zeros_like(scores, S) + tf.constant(["c0", "c1", "c2"])}
+
+    @tf.function(input_signature=[spec([None], S, "inputs")])
+    def labels(self, inputs):
+        return {"classes": tf.reshape(inputs, [-1, 1])}
+
     @tf.function(input_signature=[spec([None, 2], F, "x")])
     def scalar(self, x):
         return {"total": tf.reduce_sum(x)}
@@ -83,6 +97,9 @@ def write(base: Path, version: int, *, name: str | None = None) -> Path:
         "two_in": toy.two_in,
         "text": toy.text,
         "parse": toy.parse,
+        "reg": toy.reg,
+        "cls": toy.cls,
+        "labels": toy.labels,
         "scalar": toy.scalar,
         "distinct": toy.distinct,
         "ragged": toy.ragged,
@@ -98,6 +115,15 @@ def write_small(base: Path, version: int) -> Path:
     toy = Toy(version)
     signatures = {"serving_default": toy.parse, "embed": toy.half_plus_v}
     return _publish(base, str(version), lambda path: tf.saved_model.save(toy, path, signatures=signatures))
+
+
+def write_compiled(base: Path, version: int) -> Path:
+    """Publishes a version whose only signature wants XLA."""
+    toy = tf.Module()
+    toy.double = tf.function(
+        lambda x: {"y": tf.ensure_shape(x, [None, 2]) * 2}, input_signature=[spec([None, 2], F, "x")], jit_compile=True
+    )
+    return _publish(base, str(version), lambda path: tf.saved_model.save(toy, path, signatures=toy.double))
 
 
 def write_without_variable(base: Path, version: int) -> Path:
@@ -138,7 +164,12 @@ def server(tmp_path_factory) -> Iterator[Server]:
     for version in (1, 2):
         write(base, version)
     options = Options(
-        model_name="toy", model_base_path=base, port=0, rest_api_port=0, keep_versions=2, max_request_bytes=32 << 20
+        model_name="toy",
+        model_base_path=base,
+        port="any",
+        rest_api_port="any",
+        keep_versions=2,
+        max_request_bytes=32 << 20,
     )
     with Server(options) as running:
         yield running

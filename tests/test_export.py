@@ -10,6 +10,13 @@ import tensorflow as tf
 from artifacts import KINDS
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.client import pywrap_tf_session
+from tensorflow_serving.apis import prediction_log_pb2
+
+from models import warmup
+from models.outlying import Outlying
+from serving.metrics import Metrics
+from serving.servable import Servable
+from serving.warmup import WarmUp, records
 
 exported = artifacts.exported
 
@@ -19,9 +26,12 @@ INPUTS = ("examples", "image", "vector", "input_")
 
 
 def in_process(artifact, name, inputs):
-    function = getattr(artifact.signatures, name)
     tensors = {key: tf.constant(value) for key, value in inputs.items()}
-    outputs = function(tensors) if name == "embed" else function(*tensors.values())
+    if name == "outlying":
+        outputs = Outlying(artifact.signatures, artifact.population).outlying(tensors)
+    else:
+        function = getattr(artifact.signatures, name)
+        outputs = function(tensors) if name == "embed" else function(*tensors.values())
     return {key: value.numpy() for key, value in outputs.items()}
 
 
@@ -58,7 +68,7 @@ def test_raw_tensors_and_image_files_get_the_codes_of_the_same_examples(exported
     artifact = exported[kind]
     requests = artifact.requests()
     expected = in_process(artifact, "serving_default", requests["serving_default"])
-    for name in requests.keys() - {"serving_default", "score"}:
+    for name in requests.keys() - {"serving_default", "score", "outlying"}:
         given = in_process(artifact, name, requests[name])
         for key, value in expected.items():
             np.testing.assert_allclose(given[key], value, atol=1e-6, err_msg=f"{name} {key}")
@@ -158,3 +168,16 @@ def test_the_export_stands_alone(exported, tmp_path):
     finally:
         away.rename(artifact.sample.root)
     np.testing.assert_allclose(served["embedding"], expected["embedding"], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_exported_encoder_warms_a_server_up(exported, kind):
+    folder = exported[kind].serving
+    logs = [prediction_log_pb2.PredictionLog.FromString(r).predict_log.request for r in records(folder / warmup.FILE)]
+    asked = [(log.model_spec.signature_name, next(iter(log.inputs.values())).tensor_shape.dim[0].size) for log in logs]
+    signatures = ["serving_default", "embed", *(["embed_bytes"] if kind == "digits" else [])]
+    assert asked == [(name, size) for size in (1, 8) for name in signatures]
+    metrics = Metrics()
+    Servable(folder, warm_up=WarmUp(metrics)).close_when_idle(0)
+    read = f'model_warmup_records_read{{model_path="{folder}",status="OK"}} {len(logs)}'
+    assert read in metrics.exposition().decode()

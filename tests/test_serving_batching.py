@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from serving.batch import Batching
 from serving.batching import Batcher
-from serving.rest import Mailbox
+from serving.mailbox import Mailbox
 from serving.servable import Servable
 from serving.status import Code, ServingError
 

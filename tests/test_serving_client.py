@@ -49,7 +49,7 @@ def base(tmp_path_factory):
 
 
 def options(base, model):
-    return Options(model_name=model, model_base_path=base / model, port=0, rest_api_port=0)
+    return Options(model_name=model, model_base_path=base / model, port="any", rest_api_port="any")
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_inputs_that_do_not_fit_are_refused_before_they_travel(client, inputs, s
 def test_ragged_lists_and_unknown_signatures_are_refused(client):
     with pytest.raises(ServingError, match=r"^INVALID_ARGUMENT: input x is not an array: .*\.$"):
         client.predict([[1.0], [1.0, 2.0]])
-    with pytest.raises(ServingError, match="^INVALID_ARGUMENT: model toy has no signature bogus; it has conv, "):
+    with pytest.raises(ServingError, match="^INVALID_ARGUMENT: model toy has no signature bogus; it has cls, conv, "):
         client.predict(ROWS, signature="bogus")
 
 

@@ -1,17 +1,18 @@
 """The server's life: its command line, its ports, its end."""
 
 import json
-import re
 import signal
 import subprocess
 import sys
 import threading
 
+import grpc
 import pytest
 import requests
 import serving_toy
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
 
-from serving import server as server_module
 from serving.client import Client
 from serving.server import READY, Options, Server
 from serving.status import ServingError
@@ -25,7 +26,7 @@ def base(tmp_path_factory):
 
 
 def options(base):
-    return Options(model_name="toy", model_base_path=base / "toy", port=0, rest_api_port=0)
+    return Options(model_name="toy", model_base_path=base / "toy", port="any", rest_api_port="any")
 
 
 def test_a_taken_port_is_told_and_nothing_is_left_running(base):
@@ -57,27 +58,9 @@ def test_other_origins_may_call_only_when_asked(base):
         assert answer.headers["Access-Control-Allow-Headers"] == "Content-Type"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "text"),
-    [
-        (["--model_name=m", "--model_base_path=/nowhere"], 1, "error: NOT_FOUND: Could not find base path /nowhere."),
-        (["--model_name=m", "--model_base_path=.", "--port=-3"], 2, "error: --port: Input should be greater than or "),
-        (["--model_base_path=."], 2, "Missing option '--model_name'"),
-        (["--model_name=m", "--bogus=1"], 2, "No such option"),
-    ],
-)
-def test_the_command_line_refuses_in_one_line(capsys, arguments, code, text):
-    assert server_module.main(arguments) == code
-    assert text in capsys.readouterr().err
-
-
-def test_the_help_names_every_option(capsys):
-    assert server_module.main(["--help"]) == 0
-    assert set(re.findall(r"--(\w+)", capsys.readouterr().out)) == set(Options.model_fields) | {"help"}
-
-
-def test_the_process_reports_its_ports_and_drains_on_sigterm(base):
-    arguments = ["--model_name=toy", f"--model_base_path={base / 'toy'}", "--port=0", "--rest_api_port=0"]
+def test_case_83_the_process_reports_its_ports_and_drains_on_sigterm(base):
+    arguments = ["--model_name=toy", f"--model_base_path={base / 'toy'}", "--port=any", "--rest_api_port=any"]
+    arguments += ["--enable_grpc_healthcheck_service", "--shutdown_delay_seconds=0.1"]
     process = subprocess.Popen(
         [sys.executable, "-m", "serving.server", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -86,7 +69,7 @@ def test_the_process_reports_its_ports_and_drains_on_sigterm(base):
         while not (lines and lines[-1].startswith(READY)):
             lines.append(next(process.stdout))
         facts = json.loads(lines[-1].removeprefix(READY))
-        assert (facts["host"], facts["model"], facts["versions"]) == ("127.0.0.1", "toy", [1])
+        assert (facts["host"], facts["models"]) == ("127.0.0.1", {"toy": [1]})
         assert lines[:-1] == [
             f"waiting for a version of toy in {base / 'toy'}\n",
             "model toy version 1\n",
@@ -120,8 +103,13 @@ def _stop_during_requests(process, facts):
     started.wait()
     with Client(rest_port=facts["rest_port"], model="toy", attempts=1) as client:
         client.predict([200], signature="slow")  # queued behind at least one of them
-    process.send_signal(signal.SIGTERM)
-    process.send_signal(signal.SIGTERM)
+    with grpc.insecure_channel(f"127.0.0.1:{facts['grpc_port']}") as channel:
+        watch = HealthStub(channel).Watch(HealthCheckRequest(service="PredictionService"), timeout=60)
+        assert next(watch).status == HealthCheckResponse.SERVING
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)
+        assert next(watch).status == HealthCheckResponse.NOT_SERVING
+        watch.cancel()  # who watches counts as a request
     for caller in callers:
         caller.join(60)
     assert answers == [[300], [300]]

@@ -8,16 +8,12 @@ import tensorflow as tf
 from google.protobuf import wrappers_pb2
 from tensorflow.core.framework.tensor_pb2 import TensorProto
 from tensorflow_serving.apis import (
-    classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
-    inference_pb2,
-    model_management_pb2,
     model_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
-    regression_pb2,
 )
 
 INVALID, PRECONDITION = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION
@@ -256,14 +252,6 @@ def test_status_is_refused_for_what_was_never_seen(models):
     assert refusal(models.GetModelStatus, empty) == (INVALID, "Missing ModelSpec")
 
 
-def test_what_is_not_built_is_unimplemented(stub, models, channel):
-    refused = [
-        (stub.Classify, classification_pb2.ClassificationRequest(), "Classify"),
-        (stub.Regress, regression_pb2.RegressionRequest(), "Regress"),
-        (stub.MultiInference, inference_pb2.MultiInferenceRequest(), "MultiInference"),
-        (models.HandleReloadConfigRequest, model_management_pb2.ReloadConfigRequest(), "HandleReloadConfigRequest"),
-    ]
-    for call, request, name in refused:
-        assert refusal(call, request) == (UNIMPLEMENTED, f"{name} is not supported by this server.")
+def test_an_unknown_service_is_unimplemented(channel):
     session_run = channel.unary_unary("/tensorflow.serving.SessionService/SessionRun")
     assert refusal(session_run, b"")[0] == UNIMPLEMENTED

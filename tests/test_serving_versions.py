@@ -1,5 +1,6 @@
 """Versions appear, fail, swap and vanish under load, without a failed request."""
 
+import os
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -11,9 +12,12 @@ import serving_toy
 import tensorflow as tf
 
 from serving.client import Client
+from serving.configs import Policy
+from serving.servable import Servable
 from serving.server import Options, Server
-from serving.status import ServingError
-from serving.versions import State, Versions
+from serving.states import Rhythm, State
+from serving.status import Code, ServingError
+from serving.versions import Versions
 
 ROWS = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
 
@@ -75,7 +79,7 @@ def test_a_keras_export_is_served_with_its_variables(base):
 
 
 def test_several_versions_are_kept_when_asked(published, base):
-    versions = Versions("toy", base, keep=2)
+    versions = Versions("toy", base, policy=Policy(2))
     for version in (1, 2, 3):
         publish(published, base, version)
     versions.poll()
@@ -106,7 +110,7 @@ def test_a_broken_version_ends_with_its_error_and_the_old_one_goes_on(published,
     assert serving(versions) == 1
     found = {number: (state, code) for number, state, code in states(versions)}
     assert found[1] == ("AVAILABLE", "OK")
-    assert found[2] == ("END", "INTERNAL")
+    assert found[2] == ("END", "DATA_LOSS")
     assert found[3] == ("END", "NOT_FOUND")
     assert found[4] == ("END", "FAILED_PRECONDITION")
     assert versions.status()[1].error.message == (
@@ -169,29 +173,91 @@ def test_a_version_in_use_is_closed_only_when_it_is_idle(published, base):
     versions.stop(5)
 
 
-def test_waiting_tells_when_nothing_can_be_loaded(base):
-    versions = Versions("toy", base, poll_seconds=0.01)
+def test_waiting_tells_what_failed_when_nothing_can_be_loaded(base):
+    versions = Versions("toy", base, rhythm=Rhythm(poll_seconds=0.01))
     (base / "1").mkdir()
     versions.start()
-    with pytest.raises(ServingError) as caught:
-        versions.wait(60)
-    assert str(caught.value).startswith(
-        "FAILED_PRECONDITION: No version of model toy could be loaded. version 1: NOT_FOUND: Could not find SavedModel"
-    )
+    (failed,) = versions.wait(60)
+    assert (failed.number, failed.error.code) == (1, Code.NOT_FOUND)
     versions.stop(5)
 
 
 def test_waiting_has_an_end(base):
-    versions = Versions("toy", base, poll_seconds=0.01)
+    versions = Versions("toy", base, rhythm=Rhythm(poll_seconds=0.01))
     versions.start()
-    assert versions.wait(0.05) is False
+    with pytest.raises(ServingError) as caught:
+        versions.wait(0.05)
+    assert str(caught.value) == f"DEADLINE_EXCEEDED: Model toy has no version in {base}."
+    stopped = threading.Thread(target=versions.stop, args=(5,))
+    stopped.start()
+    with pytest.raises(ServingError, match="^UNAVAILABLE: The server is shutting down.$"):
+        versions.wait()
+    stopped.join()
+
+
+def test_a_load_is_tried_again_after_a_pause_and_the_old_version_serves_meanwhile(published, base):
+    attempts = []
+
+    def load(path):
+        attempts.append(path.name)
+        if path.name == "2" and attempts.count("2") < 3:
+            raise ServingError(Code.UNAVAILABLE, "not yet")
+        return Servable(path)
+
+    publish(published, base, 1)
+    publish(published, base, 2)
+    versions = Versions("toy", base, load=load, rhythm=Rhythm(poll_seconds=0, retries=2, retry_seconds=0.01))
+    versions.start()
+    assert versions.wait(60) == []
+    while serving(versions) != 2:
+        os.sched_yield()
+    assert attempts.count("2") == 3
+    assert attempts.count("1") == 1
     versions.stop(5)
+
+
+def test_after_its_last_attempt_a_version_waits_for_its_folder_to_come_back(published, base):
+    attempts = []
+
+    def load(path):
+        attempts.append(path.name)
+        raise ServingError(Code.UNAVAILABLE, "never")
+
+    versions = Versions("toy", base, load=load, rhythm=Rhythm(retries=1, retry_seconds=0))
+    folder = publish(published, base, 1)
+    for _ in range(4):
+        versions.poll()
+    assert (len(attempts), states(versions)) == (2, [(1, "END", "UNAVAILABLE")])
+    folder.rename(base / "away")
+    versions.poll()
+    (base / "away").rename(folder)
+    versions.poll()
+    assert (len(attempts), states(versions)) == (3, [(1, "LOADING", "OK")])
+    versions.stop(5)
+
+
+def test_a_folder_may_be_looked_at_once(published, base):
+    versions = Versions("toy", base, rhythm=Rhythm(poll_seconds=0))
+    publish(published, base, 1)
+    versions.poll()
+    publish(published, base, 2)
+    versions.poll()
+    assert states(versions) == [(1, "AVAILABLE", "OK")]
+    versions.configure(base, Policy(most=None))
+    versions.poll()
+    assert states(versions) == [(2, "AVAILABLE", "OK"), (1, "AVAILABLE", "OK")]
+    versions.configure(base, Policy(most=None, only=frozenset({1})))
+    versions.poll()
+    assert states(versions) == [(2, "END", "OK"), (1, "AVAILABLE", "OK")]
+    versions.configure(base, Policy(most=None, only=frozenset({3})))
+    versions.poll()
+    assert states(versions) == [(2, "END", "OK"), (1, "END", "OK")]
 
 
 def test_a_swap_under_load_fails_no_request(published, base):
     publish(published, base, 1)
     options = Options(
-        model_name="toy", model_base_path=base, port=0, rest_api_port=0, file_system_poll_wait_seconds=0.02
+        model_name="toy", model_base_path=base, port="any", rest_api_port="any", file_system_poll_wait_seconds=0.02
     )
     swapped = threading.Event()
     ready = threading.Barrier(9)

@@ -20,6 +20,7 @@ BLESSED, REFUSED = "INFRA_BLESSED", "INFRA_NOT_BLESSED"
 def ServingCheck(
     model: InputArtifact[standard_artifacts.Model],
     infra_blessing: OutputArtifact[standard_artifacts.InfraBlessing],
+    server: Parameter[str],
     code: Parameter[str],
 ) -> None:
     """Serves the exported encoder and compares its answers with the trainer's, on every signature.
@@ -27,15 +28,17 @@ def ServingCheck(
     Args:
         model: the trained model.
         infra_blessing: the verdict: a file INFRA_BLESSED or INFRA_NOT_BLESSED, custom property
-            `blessed` (0 or 1), and `reason` where it is 0.
+            `blessed` (0 or 1), `reason` where it is 0, and `server`, what it was checked with.
+        server: `embedded` or `tensorflow_model_server`.
         code: version of the code, part of the cache key.
     """
     del code
     saved_model = Path(model.uri, SERVING)
     spec = read_spec(read_metadata(saved_model))
     golden = read(Path(model.uri, GOLDEN))
-    fault = check(saved_model, golden=golden, requests=requests(golden, spec))
+    fault = check(saved_model, golden=golden, requests=requests(golden, spec), server=server)
     infra_blessing.set_int_custom_property("blessed", int(fault is None))
     infra_blessing.set_string_custom_property("reason", fault or "")
+    infra_blessing.set_string_custom_property("server", server)
     verdict = Path(infra_blessing.uri, REFUSED if fault else BLESSED)
     verdict.write_text(fault or "", encoding="utf-8")

@@ -13,6 +13,7 @@ from PIL import Image
 
 from models.features.spec import IMAGE, VECTOR, FeatureSpec
 
+ALIGNED = "embed_aligned"
 OUTPUTS = ("embedding", "stddev", "rate")
 
 
@@ -23,17 +24,24 @@ class Golden:
     Args:
         examples: serialized `tf.train.Example`s.
         answers: `embedding` and `stddev` [batch, latent], `rate` [batch] in nats.
+        aligned: what they are in the last blessed model's space, of its width; None for an encoder that does not
+            answer in it.
     """
 
     examples: list[bytes]
     answers: dict[str, np.ndarray]
+    aligned: dict[str, np.ndarray] | None = None
+
+    def of(self, signature: str) -> dict[str, np.ndarray]:
+        """Returns what a signature must answer."""
+        return self.aligned if signature == ALIGNED and self.aligned else self.answers
 
 
 def read(path: Path) -> Golden:
     """Returns what the trainer wrote down as `golden.json`."""
     record = json.loads(path.read_text(encoding="utf-8"))
-    answers = {name: np.asarray(record[name], np.float64) for name in OUTPUTS}
-    return Golden([base64.b64decode(text) for text in record["examples"]], answers)
+    aligned = _answers(record["aligned"]) if "aligned" in record else None
+    return Golden([base64.b64decode(text) for text in record["examples"]], _answers(record), aligned)
 
 
 def requests(golden: Golden, spec: FeatureSpec) -> dict[str, dict[str, Any]]:
@@ -53,9 +61,15 @@ def requests(golden: Golden, spec: FeatureSpec) -> dict[str, dict[str, Any]]:
         "score": {"examples": golden.examples},
         "embed": tensors,
     }
+    if golden.aligned:
+        asked[ALIGNED] = tensors
     if spec.kind == "image" and spec.dtype == "uint8":
         asked["embed_bytes"] = {"image_bytes": [_png(image) for image in tensors[IMAGE]]}
     return asked
+
+
+def _answers(record: dict[str, Any]) -> dict[str, np.ndarray]:
+    return {name: np.asarray(record[name], np.float64) for name in OUTPUTS}
 
 
 def _tensors(examples: list[bytes], spec: FeatureSpec) -> dict[str, Any]:

@@ -1,51 +1,96 @@
-"""`metaprior serve`: the embedded server on a folder of versions."""
+"""`metaprior serve`: the embedded server on a folder of versions, or as TensorFlow Serving's stand-in."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline.cli import options
 
+if TYPE_CHECKING:
+    from serving.options import Options
 
-@click.command("serve")
+REST_PORT = "8501"
+# A person sees at once what is wrong, and a version whose files change is tried again anyway.
+RETRIES = "0"
+
+
+class Serve(click.Command):
+    """The verb; TensorFlow Serving's flags join it when it runs, because they take time to import."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Reads the command line."""
+        if not {"-h", "--help"} & set(args):
+            from serving import flags
+
+            own = {parameter.name for parameter in self.params}
+            if "model_base_path" not in own:
+                flags.add(self, without=own, hidden=True)
+        return super().parse_args(ctx, args)
+
+
+@click.command("serve", cls=Serve)
 @click.argument("run", required=False)
 @click.option("--path", type=click.Path(path_type=Path), help="The folder of versions to serve instead.")
 @click.option("--name", help="The model's name for clients; the folder's own name by default.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8500, show_default=True, help="gRPC.")
-@click.option("--rest-port", type=click.IntRange(0, 65535), default=8501, show_default=True, help="REST.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", help="gRPC; any: a free one, 0: none.  [default: 8500]")
+@click.option("--rest-port", help=f"REST; any: a free one, 0: none.  [default: {REST_PORT}]")
+@click.option("--host", help="The address to listen on.  [default: 127.0.0.1]")
 @options.output
-def command(run: str | None, path: Path | None, output: Path, host: str, **flags) -> None:
+def command(
+    run: str | None, path: Path | None, name: str | None, rest_port: str | None, output: Path, **values
+) -> None:
     """Serve the latest blessed encoder, and every newer version as it comes.
 
     RUN is a run's id, its beginning, or a pipeline's name; the latest run that pushed an encoder by default.
-    The server speaks TensorFlow Serving's protocol.
+    The server speaks TensorFlow Serving's protocol and takes its flags, such as --model_base_path or
+    --model_config_file; `python -m serving.server --help` lists them.
     """
+    from serving import flags
+
+    given = {flag: value for flag, value in values.items() if value is not None}
+    if given.keys() & {"model_base_path", "model_config_file"}:
+        _refuse({"RUN": run, "--path": path, "--name": name, "--rest-port": rest_port})
+        _serve(flags.options(given))
+        return
+    folder = _folder(run, path, output)
+    ours = {"model_name": name or folder.name, "model_base_path": folder, "max_num_load_retries": RETRIES}
+    ours["enable_metrics"] = True
+    _serve(flags.options(ours | {"rest_api_port": rest_port or REST_PORT} | given))
+
+
+def _refuse(friendly: dict[str, Any]) -> None:
+    for name, value in friendly.items():
+        if value is not None:
+            raise click.UsageError(f"{name} does not go with --model_base_path or --model_config_file.")
+
+
+def _folder(run: str | None, path: Path | None, output: Path) -> Path:
     from components.pusher.versions import versions
     from models.errors import InputError
-    from pipeline import history, ports
+    from pipeline import history
 
     folder = (path or history.serving(output, run)).resolve()
     if not versions(folder):
         raise InputError(
             f"{folder}: no version to serve. It must hold folders named 1, 2, ...; `metaprior run` pushes them."
         )
-    ports.require(host, {"--port": flags["port"], "--rest-port": flags["rest_port"]})
-    _serve(folder, host=host, **flags)
+    return folder
 
 
-def _serve(folder: Path, *, host: str, name: str | None, port: int, rest_port: int) -> None:
+def _serve(wanted: "Options") -> None:
     import logging
     import os
 
+    from pipeline import ports
     from pipeline.quiet import native_noise
-    from serving.server import Options, serve
+    from serving.server import serve
 
+    chosen = {"--port": wanted.port, "--rest-port": wanted.rest_api_port}
+    ports.require(wanted.host, {flag: port for flag, port in chosen.items() if isinstance(port, int) and port})
     # What a request's failure is about goes to who sent it; TensorFlow would write it here a second time.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with native_noise():
         import tensorflow  # noqa: F401  (here, where what it says of the machine is kept from the terminal)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    ports = {"port": port, "rest_api_port": rest_port}
-    model = {"model_name": name or folder.name, "model_base_path": folder}
-    serve(Options.model_validate({"host": host} | ports | model))
+    serve(wanted)

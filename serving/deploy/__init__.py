@@ -1,0 +1,1 @@
+"""Files that run TensorFlow Serving, the real one, in production: its configuration, Compose, Kubernetes, alerts."""

@@ -1,0 +1,73 @@
+"""How long the client waits, for servers that refuse, hang or drip."""
+
+import asyncio
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from serving_stub import grpc_stub
+
+from serving.client import AsyncClient, Client, DeadlineExceeded, Unavailable, Unreachable
+
+ROWS = np.array([[1.0], [2.5]], np.float32)
+
+
+async def status_async(port: int, protocol: str):
+    async with AsyncClient(**{f"{protocol}_port": port}) as client:
+        return await client.status(timeout=0.2)
+
+
+def test_a_call_may_have_its_own_deadline_or_none():
+    with grpc_stub() as (port, seen), Client(grpc_port=port, timeout=500.0) as client:
+        client.embed(ROWS, timeout=9.0)
+        client.embed(ROWS, timeout=None)
+        client.embed(ROWS)
+    metadata, first, endless, last = seen.seconds
+    assert max(metadata, first) <= 9.1 < last <= 510.0  # gRPC rounds up
+    assert endless > 1e9  # how gRPC tells none
+
+
+def test_each_attempt_has_what_the_ones_before_and_the_pauses_left():
+    with grpc_stub(busy=1000) as (port, seen):
+        client = Client(grpc_port=port, timeout=0.5, attempts=None)
+        with client, pytest.raises(Unavailable, match="^UNAVAILABLE: busy$"):
+            client.status()
+    for number, seconds in enumerate(seen.seconds):
+        assert seconds <= 0.5 - 0.05 * number + 0.002  # a pause takes 0.05 s at least; gRPC rounds up
+
+
+@pytest.fixture
+def hanging():
+    """A port that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0), backlog=16) as listening:
+        yield listening.getsockname()[1]
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "rest"])
+def test_a_server_that_hangs_costs_no_more_than_the_timeout(hanging, protocol):
+    where = {f"{protocol}_port": hanging}
+    with Client(**where, timeout=0.2) as client, pytest.raises((DeadlineExceeded, Unreachable)):
+        client.status()
+    with pytest.raises((DeadlineExceeded, Unreachable)):
+        asyncio.run(status_async(hanging, protocol))
+
+
+def test_an_answer_that_drips_costs_no_more_than_the_timeout():
+    def drip(listening: socket.socket, stop: threading.Event) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(1 << 16)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+            while not stop.wait(0.02):
+                connection.sendall(b" ")
+
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as threads:
+        dripping = threads.submit(drip, listening, stop)
+        client = Client(rest_port=listening.getsockname()[1], timeout=0.3)
+        with client, pytest.raises(DeadlineExceeded, match=r"did not answer in 0\.3 s\.$"):
+            client.status()
+        stop.set()
+        assert dripping.exception() is None or isinstance(dripping.exception(), ConnectionError)
