@@ -1,0 +1,1 @@
+"""Watches whether what an encoder is asked today is like what it was evaluated on."""
