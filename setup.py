@@ -16,7 +16,7 @@ STACK = [
     "tfx==1.21.0",
 ]
 LIBRARIES = [
-    "aiohttp>=3.9",
+    "aiohttp>=3.14",
     "click>=8",
     "docstring-parser>=0.15",
     "faiss-cpu>=1.10",
@@ -27,6 +27,7 @@ LIBRARIES = [
     "numpy>=2",
     "optuna>=5",
     "orjson>=3.9",
+    "pandas>=2",
     "pillow>=10",
     "plotly>=6",
     "prometheus-client>=0.21",
@@ -66,7 +67,11 @@ setup(
     packages=find_packages(
         include=["pipeline*", "components*", "models*", "serving*"],
     ),
-    package_data={"components.report": ["templates/*"], "components.frontier": ["templates/*"]},
+    package_data={
+        "components.report": ["templates/*"],
+        "components.frontier": ["templates/*"],
+        "serving.deploy": ["templates/**/*"],
+    },
     install_requires=STACK + LIBRARIES,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["metaprior=pipeline.cli:main"]},

@@ -14,7 +14,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 from serving import bodies, codec, examples, metrics
 from serving.access import Access
 from serving.callers import origin
-from serving.connections import Connections, encryption
+from serving.http_server import Connections, encryption
 from serving.inference import CLASSIFY, INPUT, REGRESS, Arrays
 from serving.mailbox import Mailbox
 from serving.nests import shown

@@ -22,6 +22,7 @@ from serving.inference import CLASSIFY, REGRESS
 from serving.service import Service
 from serving.status import Code, ServingError, guarded
 from serving.textproto import SSLConfig
+from serving.wire import RETRY_AFTER
 
 LONGEST_MESSAGE = 1024
 CUT = "...TRUNCATED"
@@ -193,6 +194,8 @@ def _refuse(context: grpc.ServicerContext, error: ServingError) -> NoReturn:
     message = error.message
     if len(message) > LONGEST_MESSAGE:
         message = message[:LONGEST_MESSAGE] + CUT
+    if error.code is Code.RESOURCE_EXHAUSTED:
+        context.set_trailing_metadata(((RETRY_AFTER, "1"),))
     context.abort(GRPC_CODES[error.code], message)
     raise error  # not reached: abort raises
 

@@ -131,3 +131,18 @@ def test_a_sliced_request_stops_at_its_deadline(servable):
     assert caught.value.code is Code.DEADLINE_EXCEEDED
     assert len(seen) < 500
     batcher.close()
+
+
+def test_company_changes_an_embedding_by_rounding_only_and_the_same_request_by_nothing(exported):
+    served = Servable(exported["digits"].serving)
+    signature, rows = served.signatures["embed"], exported["digits"].requests()["embed"]
+    alias, x = next(iter(rows.items()))
+    x = np.resize(x, [256, *x.shape[1:]])
+    whole = served.run(signature, {alias: x})["embedding"]
+    np.testing.assert_array_equal(served.run(signature, {alias: x})["embedding"], whole)
+    scale = np.abs(whole).max()
+    for size in (1, 2, 7, 32, 255):
+        part = served.run(signature, {alias: x[:size]})["embedding"]
+        # What docs/serving.md promises.
+        np.testing.assert_allclose(part, whole[:size], rtol=0, atol=1e-5 * scale)
+    assert served.close_when_idle(5)
