@@ -16,6 +16,8 @@ PICTURES = Path("pictures")
 """PNG files of what a model of images makes of its data: reconstructions, samples, traversals."""
 METADATA = Path("assets.extra", "metaprior.json")
 """Of the encoder's record, inside `SERVING`: it travels with every pushed version."""
+ALIGNMENT = Path("assets.extra", "alignment.npz")
+"""Of the map into the last blessed model's space, inside `SERVING`, where there is one: `matrix`, `offset`."""
 
 
 def read_metadata(saved_model: str | Path) -> dict[str, Any]:

@@ -32,6 +32,18 @@ def placed(path: Path) -> Iterator[Path]:
         _remove(temporary)
 
 
+def link(source: str | Path, target: str | Path) -> None:
+    """Makes a file appear at a second place: a hard link, or a copy on another file system.
+
+    For large files that are written once: what is written into one of the two is written into both, so whoever
+    changes one must put a new file in its place (`write_whole`).
+    """
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target)
+
+
 def write_whole(path: Path, content: bytes) -> Path:
     """Writes a file, all of it or nothing, and returns its path."""
     with placed(path) as temporary:

@@ -1,6 +1,6 @@
 """TensorBoard: curves, pictures, and the table of hyperparameters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +96,8 @@ class Board:
             results: the trained model's `elbo`, `rate` and `distortion` on the evaluation split, nats.
             step: the step of the trained model.
         """
-        metrics = [hparams.Metric(f"final/{name}", display_name=name) for name in BOUNDS]
         with self._writers["eval"].as_default():
-            hparams.hparams_config(hparams=[hparams.HParam(name) for name in values], metrics=metrics)
+            _columns(values)
             hparams.hparams(dict(values))
         self.scalars("eval", {f"final/{name}": results[name] for name in BOUNDS}, step=step)
 
@@ -177,6 +176,48 @@ class Pictures(Callback):
             return
         with self._budget.spending():
             self._board.images("eval", pictures.all_of(self.model, self._batch), step=self._state.step)
+
+
+def hyperparameters(
+    model: Mapping[str, Any], training: Mapping[str, Any], *, seed: int, objective: str
+) -> dict[str, Any]:
+    """Returns what a row of the HParams table says of a training: plain values by name.
+
+    Args:
+        model: the configuration's `model` section.
+        training: its `training` section.
+        seed: the run's seed.
+        objective: the objective in one line.
+    """
+    sections = {"model": model, "training": training, "parameters": model["parameters"]}
+    values: dict[str, Any] = {"seed": seed, "objective": objective}
+    for section, entries in sections.items():
+        plain = {name: value for name, value in entries.items() if isinstance(value, (bool, int, float, str))}
+        values |= {f"{section}.{name}": value for name, value in plain.items()}
+    return values
+
+
+def declare(folder: Path, names: Iterable[str]) -> None:
+    """Says which columns the HParams table of all trainings below a folder has.
+
+    Each training declares its own, and TensorBoard takes the first declaration it finds: that of the folder itself,
+    where it reads runs in order (`--load_fast=false`).
+
+    Args:
+        folder: the folder; made if it is not there. What it declared before is forgotten.
+        names: the hyperparameters of all of them.
+    """
+    for old in folder.glob("events.out.tfevents.*"):
+        old.unlink()
+    writer = tf.summary.create_file_writer(str(folder))
+    with writer.as_default():
+        _columns(names)
+    writer.close()
+
+
+def _columns(names: Iterable[str]) -> None:
+    metrics = [hparams.Metric(f"final/{name}", display_name=name) for name in BOUNDS]
+    hparams.hparams_config(hparams=[hparams.HParam(name) for name in names], metrics=metrics)
 
 
 def tag(name: str) -> str:

@@ -87,9 +87,7 @@ def space(model: keras.Model, task: Task) -> str:
     return f"{task.model['recipe']}-{task.model['latent']}-{digest.hexdigest()[:12]}"
 
 
-def _write_serving(
-    model: keras.Model, signatures: Signatures, population: Population, task: Task, path: Path
-) -> None:
+def _write_serving(model: keras.Model, signatures: Signatures, population: Population, task: Task, path: Path) -> None:
     # TensorFlow takes no names like `job/kind` here, so a table's inputs get their own names afterwards.
     table = task.spec.kind == "table"
     names = {key: f"input_{index}" if table else key for index, key in enumerate(signatures.tensors)}

@@ -12,7 +12,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from models import export, pictures, projector
-from models.board import Board, Curves, Pictures
+from models.board import Board, Curves, Pictures, hyperparameters
 from models.callbacks import Budget, Checkpointing, Count, EarlyStopping, Plan, Progress
 from models.checkpoints import Checkpoints, State
 from models.diagnosis import Diagnose, sample
@@ -46,7 +46,8 @@ def run_fn(fn_args: Any) -> None:
     held_out = Examples(fn_args.eval_files, transform, task.spec)
     training = Training(task, train, held_out, folder=Path(fn_args.model_run_dir))
     summary = training.run()
-    export.write(training.model, task, held_out, summary=summary, folder=Path(fn_args.serving_model_dir).parent)
+    folder = Path(fn_args.serving_model_dir).parent
+    export.write(training.model, task, held_out, train=train, summary=summary, folder=folder)
     training.checkpoints.clear()
 
 
@@ -151,11 +152,7 @@ class Training:
 
     def _show(self, summary: dict[str, Any]) -> None:
         task, best = self._task, self.state.history[self.state.best_epoch - 1]
-        sections = {"model": task.model, "training": task.training, "parameters": task.model["parameters"]}
-        values = {"seed": task.seed, "objective": str(self.model)}
-        for section, entries in sections.items():
-            plain = {name: value for name, value in entries.items() if isinstance(value, (bool, int, float, str))}
-            values |= {f"{section}.{name}": value for name, value in plain.items()}
+        values = hyperparameters(task.model, task.training, seed=task.seed, objective=str(self.model))
         self._board.hyperparameters(values, summary, step=best["step"])
         self._board.close()
         projector.write(self.model, self._held_out, spec=task.spec, folder=self._board.folder / "eval")

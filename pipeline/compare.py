@@ -67,6 +67,8 @@ def lines(found: Comparison) -> Iterator[str]:
     """Yields the notes, and the first metrics whose intervals do not overlap, as lines for a console."""
     yield from (f"{note}." for note in found.notes)
     apart = found.apart
+    if not found.different:  # nothing was compared, as the notes say
+        return
     if not apart:
         yield "No metric's interval lies apart from the first run's."
         return

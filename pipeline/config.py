@@ -11,7 +11,7 @@ from pydantic import Field
 
 from components.evaluator.settings import Settings
 from components.section import Positive, Section
-from pipeline.sweep.settings import Sweep
+from pipeline.sweep.settings import Choose, Sweep
 
 SourceKind = Literal["digits", "npz", "images", "keras", "table", "sprites"]
 
@@ -161,6 +161,11 @@ class Serving(Section):
     path: Path | None = Field(default=None, description="The serving folder; null means `serving` in the run's folder.")
     model: Name = Field(default="encoder", description="The name the model is served under.")
     keep: Positive = Field(default=5, description="How many versions stay in the serving folder.")
+    validate_with: Literal["auto", "embedded", "tensorflow_model_server"] = Field(
+        default="auto",
+        description="The server that must answer as the trainer does before a push: the embedded one, or "
+        "TensorFlow Serving's binary; auto takes the latter where it is on the PATH.",
+    )
 
 
 class Config(Section):
@@ -175,4 +180,5 @@ class Config(Section):
     evaluation: Settings = Settings()
     serving: Serving = Serving()
     sweep: Sweep = Sweep()
+    choose: Choose = Choose()
     beam: tuple[Flag, ...] = Field(default=("--runner=FnApiRunner",), description="Flags for Apache Beam.")

@@ -3,10 +3,11 @@
 import functools
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import apache_beam as beam
+import pyarrow as pa
 import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.utils import shared
@@ -90,8 +91,9 @@ def embed_file(
     beam_args: tuple[str, ...],
     seed: int = 0,
     sets: Iterable[tuple[str, str]] = (),
+    only: Collection[str] | None = None,
 ) -> int:
-    """Writes the codes of every example of an input as one Parquet file.
+    """Writes the codes of every example of an input, or of some, as one Parquet file.
 
     Args:
         source: a path or a built-in name, of the kind the encoder was trained on.
@@ -100,12 +102,14 @@ def embed_file(
         beam_args: options of the Beam runner.
         seed: seed of sources that draw (sprites).
         sets: what else to know of the source, as `matching_data` takes it.
+        only: ids of the examples that are wanted, each of which must be there; None for all.
 
     Returns:
         The number of rows written.
 
     Raises:
-        InputError: if the input cannot be used, there is no encoder, or the output cannot be written.
+        InputError: if the input cannot be used or lacks an example that is wanted, there is no encoder, or the output
+            cannot be written.
     """
     version = latest(serving)
     data = matching_data(source, read_metadata(version), sets)
@@ -118,7 +122,7 @@ def embed_file(
         raise InputError(f"{output}: cannot write there: {error.strerror}. Choose another path.") from error
     try:
         _run(data, partial, version=version, beam_args=beam_args, seed=seed)
-        return _join(partial, output)
+        return _join(partial, output, only=only, source=source)
     except (RuntimeError, OSError) as error:  # as which Beam raises whatever a worker raised
         fault = disk(error)
         if fault:
@@ -143,15 +147,25 @@ def _run(data: Data, folder: Path, *, version: Path, beam_args: tuple[str, ...],
         _ = pipeline | "Read" >> read | "Encode" >> write
 
 
-def _join(folder: Path, output: Path) -> int:
+def _join(folder: Path, output: Path, *, only: Collection[str] | None, source: str) -> int:
     """Streams the shards into one file and renames it into place; returns the number of rows."""
     shards = sorted(folder.glob("part-*.parquet"))
     whole = folder / "whole.parquet"
     rows = 0
+    missing = set(only or ())
     with pq.ParquetWriter(whole, pq.read_schema(shards[0]), compression="zstd") as writer:
         for shard in shards:
             for batch in pq.ParquetFile(shard).iter_batches():
+                if only is not None:
+                    ids = batch.column("id").to_pylist()
+                    batch = batch.filter(pa.array([id in only for id in ids]))
+                    missing.difference_update(ids)
                 writer.write_batch(batch)
                 rows += batch.num_rows
+    if missing:
+        raise InputError(
+            f"{source}: has no example of {len(missing):,} of the {len(only or ()):,} ids that are wanted, such as "
+            f"{min(missing)!r}. Name the data, and with data.id the ids, that they are of."
+        )
     whole.replace(output)
     return rows

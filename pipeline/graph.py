@@ -11,9 +11,11 @@ from tfx.dsl.components.common.resolver import ResolverStrategy
 from tfx.orchestration import metadata
 from tfx.orchestration import pipeline as tfx_pipeline
 
+from components.aligner.component import Aligner
 from components.embedder.component import Embedder
 from components.evaluator.component import RepresentationEvaluator
 from components.pusher.component import Pusher
+from components.serving_check import servers
 from components.serving_check.component import ServingCheck
 from components.validation_gate.component import ValidationGate
 from models import training
@@ -29,6 +31,14 @@ artifacts = tfx.types.standard_artifacts
 
 # What every component that reads a trained model or writes beside it goes through.
 ARTIFACT = ("models.features", "models.artifact", "models.atomic", "components.section", "components.records")
+
+# What the Aligner goes through beside its own code.
+ALIGNMENT = (
+    "components.metrics.procrustes",
+    "components.evaluator.rows",
+    "components.evaluator.wording",
+    "models.saved_model",
+)
 
 
 def dotted(function) -> str:
@@ -54,12 +64,17 @@ def create_pipeline(config: Config) -> tfx_pipeline.Pipeline:
         config: the validated run configuration.
 
     Raises:
-        InputError: if the data cannot be used.
+        InputError: if the data cannot be used, or TensorFlow's server is to check and is not there.
     """
     encoded = encode(config, reference=LatestOtherBlessed)
-    model = encoded.trainer.outputs["model"]
-    evaluator = evaluate(config, encoded)
-    check = ServingCheck(model=model, code=code.version("components.serving_check", "serving", *ARTIFACT))
+    aligner = align(config, encoded)
+    model = aligner.outputs["aligned_model"]
+    evaluator = evaluate(config, encoded, aligned=model)
+    check = ServingCheck(
+        model=model,
+        server=servers.choose(config.serving.validate_with),
+        code=code.version("components.serving_check", "serving", *ARTIFACT),
+    )
     pusher = Pusher(
         model=model,
         blessing=evaluator.outputs["blessing"],
@@ -70,7 +85,7 @@ def create_pipeline(config: Config) -> tfx_pipeline.Pipeline:
         keep=config.serving.keep,
         look=str(time.time_ns()),
     )
-    return assemble(config, [*encoded.nodes, evaluator, check, pusher])
+    return assemble(config, [*encoded.nodes, aligner, evaluator, check, pusher])
 
 
 def encode(config: Config, *, reference: type[ResolverStrategy]) -> Encoded:
@@ -131,17 +146,38 @@ def encode(config: Config, *, reference: type[ResolverStrategy]) -> Encoded:
     return Encoded(nodes, ingest=ingest, trainer=trainer, blessed=blessed, embedder=embedder)
 
 
-def evaluate(config: Config, encoded: Encoded) -> Any:
-    """Returns the node that measures the embeddings and blesses the model, or not."""
+def align(config: Config, encoded: Encoded) -> Any:
+    """Returns the node that exports the model once more, answering in the last blessed model's space, too."""
+    return Aligner(
+        embeddings=encoded.embedder.outputs["embeddings"],
+        baseline_embeddings=encoded.embedder.outputs["baseline_embeddings"],
+        model=encoded.trainer.outputs["model"],
+        baseline_model=encoded.blessed.outputs["model"],
+        measured=int("alignment" in config.evaluation.measure),
+        code=code.version("components.aligner", *ALIGNMENT, *ARTIFACT),
+    )
+
+
+def evaluate(config: Config, encoded: Encoded, *, aligned: Any = None) -> Any:
+    """Returns the node that measures the embeddings and blesses the model, or not.
+
+    Args:
+        config: the validated run configuration.
+        encoded: the pipeline as far as the embeddings.
+        aligned: channel of the model that the Aligner wrote; None where the model will not be served.
+    """
     return RepresentationEvaluator(
         embeddings=encoded.embedder.outputs["embeddings"],
         baseline_embeddings=encoded.embedder.outputs["baseline_embeddings"],
         model=encoded.trainer.outputs["model"],
         baseline_model=encoded.blessed.outputs["model"],
+        aligned_model=aligned,
         settings=config.evaluation.model_dump_json(),
         data=config.data.source,
         seed=config.seed,
-        code=code.version("components.evaluator", "components.metrics", "components.report", *ARTIFACT),
+        code=code.version(
+            "components.evaluator", "components.metrics", "components.report", "components.aligner", *ARTIFACT
+        ),
     )
 
 

@@ -14,7 +14,7 @@ from components.evaluator.names import Name
 from components.evaluator.schema import Metric, largest_probe
 from components.evaluator.wording import in_words, number, value_in_words
 from models.recipes.wording import parameter_in_words
-from pipeline.store import Artifact, Run, Step
+from pipeline.store import FRONTIER, Artifact, Run, Step
 
 
 def facts(run: Run) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def _probe(run: Run) -> Metric | None:
 
 def _model(run: Run) -> str:
     if run.evaluation is None:
-        return ""
+        return "(frontier)" if run.artifact(FRONTIER) else ""
     arguments = ", ".join(f"{name}={parameter_in_words(value)}" for name, value in run.evaluation.parameters.items())
     return f"{run.evaluation.recipe}({arguments})"
 

@@ -56,6 +56,14 @@ def busy(root: Path) -> bool:
         os.close(fd)
 
 
+def since(root: Path) -> float | None:
+    """Returns when whoever is at work in a folder began, in seconds since 1970; None where nobody is.
+
+    Everything that its work leaves in ML Metadata is younger than that.
+    """
+    return (root / FILE).stat().st_mtime if busy(root) else None
+
+
 def _open(root: Path) -> int:
     try:
         root.mkdir(parents=True, exist_ok=True)

@@ -26,6 +26,11 @@ def checkpoints(config: Config) -> Path:
     return root(config) / "checkpoints"
 
 
+def trainings(config: Config) -> Path:
+    """Returns the folder that holds TensorBoard's files of every training, a folder each."""
+    return root(config) / "Trainer" / "model_run"
+
+
 def schemas(config: Config) -> Path:
     """Returns the folder of the user's own schemas, as runs took them."""
     return root(config) / "schemas"

@@ -1,5 +1,6 @@
 """The last look before a run: the data is opened and described, and the configuration held against it."""
 
+from components.serving_check import servers
 from models import recipes
 from models.errors import InputError
 from models.features.beside import slice_columns
@@ -18,8 +19,9 @@ def check(config: Config) -> Description:
         config: the run's configuration.
 
     Raises:
-        InputError: if the data cannot be used, or the configuration asks for what this data has not.
+        InputError: if the data cannot be used, or the configuration asks for what this data or this machine has not.
     """
+    servers.choose(config.serving.validate_with)
     return fits(config, look(config))
 
 

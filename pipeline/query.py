@@ -1,66 +1,117 @@
-"""What a person types after `metaprior query`, as the inputs of a served signature."""
+"""`metaprior query` without its options: asks a server, shows the answer, or writes it to a file."""
 
-import csv
-import io
-import json
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from models.atomic import placed
 from models.errors import InputError
-from pipeline.config import Data
-from serving.client import Client
-from serving.status import Code, ServingError
+from pipeline import query_inputs
+from pipeline.failures import disk
+from serving.answer import Answer
+from serving.client import Client, Unreachable, Untrusted
+from serving.inputs import EMBED, EMBED_BYTES
 from serving.wire import SignatureInfo
 
-PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp")
-MISSING = frozenset(Data.model_fields["missing"].default)
-EMBED, EMBED_BYTES = "embed", "embed_bytes"
+ID = "id"
+FIRST = ("embedding", "stddev", "rate")
+"""The order of columns in the files of `metaprior embed`."""
+
+Part = tuple[list[str], Answer]
 
 
 def ask(
-    client: Client, given: tuple[str, ...], *, signature: str | None = None, version: int | None = None
-) -> list[dict[str, Any]]:
-    """Sends inputs to a server and returns its answer, one plain record for each input row.
+    client: Client,
+    given: tuple[str, ...],
+    *,
+    signature: str | None = None,
+    version: int | None = None,
+    label: str | None = None,
+    bar: bool = False,
+) -> Iterator[Part]:
+    """Sends inputs to a server and yields its answers with the names of their rows, in order.
 
     Args:
         client: the connection.
-        given: picture files; or one CSV file, JSON file or JSON text.
+        given: what was typed, as `query_inputs.read` takes it.
         signature: the signature; by default `embed_bytes` for pictures and `embed` for all else.
         version: version of the model, the newest by default.
+        label: the version's label, instead.
+        bar: whether to draw a progress bar where standard error is a terminal.
 
     Raises:
         InputError: if an input cannot be read, or lacks what the signature takes.
         ServingError: the server's refusal.
     """
-    if all(Path(name).suffix.lower() in PICTURES for name in given):
-        inputs: Any = [_read(name) for name in given]
-        names = list(given)
-        signature = signature or EMBED_BYTES
-    else:
-        signature = signature or EMBED
-        inputs = _rows(client, given, signature=signature, version=version)
-        names = []
-    answer = client.predict(inputs, signature=signature, version=version)
-    return _records(answer, names)
+
+    def info() -> SignatureInfo:
+        known = client.metadata(version=version, label=label).signatures
+        if (signature or EMBED) not in known:
+            raise InputError(f"--signature {signature or EMBED}: the model has {', '.join(sorted(known))}.")
+        return known[signature or EMBED]
+
+    read = query_inputs.read(given, info)
+    wanted = signature or (EMBED_BYTES if read.pictures else EMBED)
+    answers = client.embed_many(read.rows, signature=wanted, version=version, label=label)
+    for answer in _drawn(answers, read.count, bar=bar):
+        yield list(islice(read.names, answer.rows())), answer
 
 
-def facts(client: Client, *, version: int | None = None) -> dict[str, Any]:
+def facts(client: Client, *, version: int | None = None, label: str | None = None) -> dict[str, Any]:
     """Returns the state of a model's versions and what its signatures take and give, in plain values.
 
     Raises:
         ServingError: the server's refusal, or no server.
     """
-    metadata = client.metadata(version=version)
+    metadata = client.metadata(version=version, label=label)
     return {
         "versions": [vars(status) for status in client.status()],
         "version": metadata.version,
+        "space": metadata.space,
         "signatures": {name: _signature(info) for name, info in metadata.signatures.items()},
     }
+
+
+def records(parts: Iterable[Part]) -> Iterator[dict[str, Any]]:
+    """Yields a plain record for each row."""
+    for names, answer in parts:
+        plain = {name: [_plain(value) for value in values] for name, values in answer.items()}
+        for row, label in enumerate(names):
+            yield {"input": label} | {name: plain[name][row] for name in plain}
+
+
+def write(parts: Iterable[Part], output: Path) -> int:
+    """Writes answers as one Parquet file, which appears whole or not at all.
+
+    The columns are those of `metaprior embed`: id, embedding, stddev and rate for a signature that embeds. Where
+    the server tells its embedding space, the file's metadata do, too.
+
+    Args:
+        parts: what `ask` yields.
+        output: the file.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
+    if output.is_dir():
+        raise InputError(f"{output}: is a folder. Name a file that ends in .parquet.")
+    try:
+        with placed(output) as path:
+            return _stream(parts, path)
+    except OSError as error:
+        what, remedy = disk(error) or (error.strerror, "make the folder writable")
+        raise InputError(f"{output}: cannot write there: {what}. Choose another path, or {remedy}.") from error
 
 
 @contextmanager
@@ -72,100 +123,42 @@ def hint_where_no_server_is() -> Iterator[None]:
     """
     try:
         yield
-    except ServingError as error:
-        if error.code is not Code.UNAVAILABLE:
-            raise
+    except Untrusted:
+        raise
+    except Unreachable as error:
         raise InputError(
             f"{error.message} `metaprior serve` starts a server; --host, --rest-port and --port name another."
         ) from error
 
 
-def columns(path: str, text: str, info: SignatureInfo) -> dict[str, list[Any]]:
-    """Returns the columns of a CSV text that a signature takes; the others are left out.
-
-    A cell without a value becomes NaN in a number column and "" in a text column, as the signature `embed`
-    of a table expects.
-
-    Args:
-        path: what messages call the text.
-        text: CSV with a header line.
-        info: the signature.
-
-    Raises:
-        InputError: if a column is not there, a row is too short, or a cell is not a number.
-    """
-    rows = [row for row in csv.reader(io.StringIO(text)) if row]
-    if len(rows) < 2:
-        what = "has no rows" if rows else "is empty"
-        raise InputError(f"{path}: {what}. It must have a header line and at least one row.")
-    header = [name.strip() for name in rows[0]]
-    absent = [name for name in info.inputs if name not in header]
-    if absent:
-        raise InputError(f"{path}: has no column {absent[0]}, which the model takes. Its columns: {', '.join(header)}.")
-    for line, row in enumerate(rows[1:], start=2):
-        if len(row) != len(header):
-            raise InputError(f"{path}: line {line} has {len(row)} cells instead of {len(header)}.")
-    return {
-        name: [
-            _cell(row[header.index(name)].strip(), text=tensor.kind.name == "string", where=f"{path}: line {line}")
-            for line, row in enumerate(rows[1:], start=2)
-        ]
-        for name, tensor in info.inputs.items()
-    }
+def _drawn(answers: Iterator[Answer], count: int | None, *, bar: bool) -> Iterator[Answer]:
+    console = Console(stderr=True)
+    columns = (TextColumn("embedding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not (bar and console.is_terminal)) as progress:
+        task = progress.add_task("", total=count)
+        for answer in answers:
+            yield answer
+            progress.advance(task, answer.rows())
 
 
-def _rows(client: Client, given: tuple[str, ...], *, signature: str, version: int | None) -> Any:
-    if len(given) > 1:
-        raise InputError(f"{given[1]}: one CSV or JSON input at a time; only pictures can be several.")
-    name = next(iter(given))
-    if name.lstrip().startswith(("[", "{")):
-        return _instances(name, origin="the JSON given")
-    suffix = Path(name).suffix.lower()
-    if suffix == ".json":
-        return _instances(_text(name), origin=name)
-    if suffix != ".csv":
-        raise InputError(
-            f"{name}: cannot be queried. Give pictures ({', '.join(PICTURES)}), a .csv file with a header, a .json "
-            "file, or JSON text such as '[[0.1, 0.2]]'."
-        )
-    known = client.metadata(version=version).signatures
-    if signature not in known:
-        raise InputError(f"--signature {signature}: the model has {', '.join(sorted(known))}.")
-    return columns(name, _text(name), known[signature])
-
-
-def _instances(text: str, *, origin: str) -> Any:
-    """Returns the inputs in TF Serving's row form (a list) or column form (a value by name)."""
+def _stream(parts: Iterable[Part], path: Path) -> int:
+    rows, writer = 0, None
     try:
-        given = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{origin}: not JSON: {error.msg}, line {error.lineno}, column {error.colno}.") from error
-    if isinstance(given, dict):
-        given = given.get("instances", given.get("inputs", given))
-    if isinstance(given, list) and given and all(isinstance(row, dict) for row in given):
-        names = list(given[0])
-        if any(list(row) != names for row in given):
-            raise InputError(f"{origin}: every row must have the same keys: {', '.join(names)}.")
-        return {name: [row[name] for row in given] for name in names}
-    return given
+        for names, answer in parts:
+            table = _table(names, answer)
+            writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
+            writer.write_table(table)
+            rows += table.num_rows
+    finally:
+        if writer:
+            writer.close()
+    return rows
 
 
-def _cell(cell: str, *, text: bool, where: str) -> Any:
-    if text:
-        return "" if cell in MISSING else cell
-    if cell in MISSING:
-        return math.nan
-    try:
-        return float(cell)
-    except ValueError as error:
-        raise InputError(f"{where}: {cell!r} is not a number. Leave the cell empty if it is missing.") from error
-
-
-def _records(answer: Mapping[str, np.ndarray], names: list[str]) -> list[dict[str, Any]]:
-    count = min(len(values) for values in answer.values())
-    plain = {name: [_plain(value) for value in values] for name, values in answer.items()}
-    labels = names or [str(row) for row in range(count)]
-    return [{"input": labels[row]} | {name: plain[name][row] for name in plain} for row in range(count)]
+def _table(names: list[str], answer: Answer) -> pa.Table:
+    table = answer.to_arrow()
+    order = sorted(table.column_names, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
+    return table.select(order).add_column(0, pa.field(ID, pa.string()), pa.array(names, pa.string()))
 
 
 def _plain(value: Any) -> Any:
@@ -175,22 +168,8 @@ def _plain(value: Any) -> Any:
 
 
 def _signature(info: SignatureInfo) -> dict[str, Any]:
-    sides = {"inputs": info.inputs, "outputs": info.outputs}
+    sides: dict[str, Mapping[str, Any]] = {"inputs": info.inputs, "outputs": info.outputs}
     return {
         side: {name: {"type": t.kind.name, "shape": t.shape and list(t.shape)} for name, t in tensors.items()}
         for side, tensors in sides.items()
     }
-
-
-def _text(name: str) -> str:
-    try:
-        return _read(name).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{name}: not a text file in UTF-8.") from error
-
-
-def _read(name: str) -> bytes:
-    try:
-        return Path(name).read_bytes()
-    except OSError as error:
-        raise InputError(f"{name}: cannot be read: {error.strerror}. Check the path.") from error

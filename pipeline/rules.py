@@ -9,6 +9,7 @@ from models import recipes
 from models.errors import InputError
 from pipeline.config import Config, Data, SourceKind
 from pipeline.problems import closest
+from pipeline.sweep.settings import Choose
 
 ONLY: dict[str, tuple[SourceKind, str]] = {
     "array": ("npz", "npz files"),
@@ -26,6 +27,7 @@ def broken(config: Config) -> Iterator[str]:
         _recipe(config),
         _budgets(config.evaluation.labels),
         _slices(config.evaluation.slices),
+        _choose(config.choose),
         *(_bound(metric, bound, config=config) for metric, bound in config.evaluation.bless.items()),
     )
 
@@ -80,6 +82,12 @@ def _slices(slices: tuple[str, ...]) -> Iterator[str]:
     for column in dict.fromkeys(slices):
         if slices.count(column) > 1:
             yield f"evaluation.slices: {column} is there more than once. Keep one."
+
+
+def _choose(choose: Choose) -> Iterator[str]:
+    bounds = [name for name in ("max_rate", "max_distortion", "max_leakage") if getattr(choose, name) is not None]
+    if choose.task is None and bounds:
+        yield f"choose.task: must be given with choose.{bounds[0]}: a metric or a column, such as probe/linear/all."
 
 
 def _bound(metric: str, bound: Bound, *, config: Config) -> Iterator[str]:

@@ -8,11 +8,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from components.evaluator.schema import read_evaluation
+from components.evaluator.schema import Evaluation, read_evaluation
+from components.pusher.versions import holding
+from components.report.alignment import compatibility
 from components.report.summary import console_summary
 from pipeline import console as live
+from pipeline import preflight
 from pipeline.config import Config
 from pipeline.events import Failed, Summary
+from pipeline.ingestion.source import Description
 from pipeline.launch import Worker
 from pipeline.listing import shown
 from pipeline.signals import end_by_interrupt
@@ -49,6 +53,11 @@ def run(config: Config, *, heading: str, console: Console | None = None) -> int:
     return exit_code(view, code)
 
 
+def heading(config: Config, description: Description) -> str:
+    """Returns the first line of a run: which model, on which data."""
+    return f"{config.model.recipe} on {preflight.in_words(description)}"
+
+
 def _follow(worker: Worker, console: Console) -> live.View:
     try:
         return live.follow(worker.events(), console)
@@ -69,7 +78,7 @@ def ending(view: live.View, code: int, *, config: Config, log: Path) -> list[str
     where = f"Log: {shown(log)}"
     if view.summary:
         odd = ["", _after(view, code)] if code else []
-        return [*_learned(view.summary), *_next(view.summary, config), *odd, where]
+        return [*_learned(view.summary, config.data.source), *_next(view.summary, config), *odd, where]
     if view.failure:
         return ["", _failed(view.failure), where]
     if code < 0:
@@ -106,20 +115,25 @@ def _after(view: live.View, code: int) -> str:
     return f"When all was done, the run's process {how}; its log may say why."
 
 
-def _learned(summary: Summary) -> list[str]:
+def _compatible(evaluation: Evaluation, summary: Summary, data: str) -> list[str]:
+    space = evaluation.aligned_to.space if evaluation.aligned_to else ""
+    return compatibility(evaluation, version=holding(Path(summary.serving), space), data=data)
+
+
+def _learned(summary: Summary, data: str) -> list[str]:
     evaluation = read_evaluation(Path(summary.evaluation))
     lines = ["", "What was learned:", *(f"  {line}" for line in console_summary(evaluation))]
     lines += [f"  Warning: {warning}" for warning in summary.warnings]
     lines += [f"  {reason}" for reason in summary.reasons if not any(reason in line for line in lines)]
+    lines += [f"  {line}" for line in _compatible(evaluation, summary, data)]
     version = f"version {summary.version} in {shown(summary.serving)}"
     lines.append(f"Pushed: {version}" if summary.version else "Not pushed: only a blessed encoder is.")
     return [*lines, f"Report: {shown(summary.report)}"]
 
 
 def _next(summary: Summary, config: Config) -> list[str]:
-    output = [] if config.output == Path("runs") else ["--output", str(config.output)]
     metaprior = program()
-    board = shlex.join([metaprior, "tensorboard", config.name, *output])
+    board = shlex.join([metaprior, "tensorboard", config.name, *output_flag(config)])
     if not summary.version:
         return ["", f"TensorBoard: {board}"]
     serve = shlex.join([metaprior, "serve", "--path", shown(summary.serving)])
@@ -132,6 +146,11 @@ def program() -> str:
     installed = Path(sys.executable).with_name("metaprior")
     found = shutil.which("metaprior")
     return "metaprior" if found and Path(found).samefile(installed) else shown(installed)
+
+
+def output_flag(config: Config) -> list[str]:
+    """Returns the flag that a command needs here to find a configuration's runs; nothing where they are in `runs`."""
+    return [] if config.output.resolve() == Path("runs").resolve() else ["--output", shown(config.output)]
 
 
 def _model_flag(config: Config) -> list[str]:

@@ -163,10 +163,11 @@ class Store:
             ) from error
 
     def runs(self) -> Iterator[Run]:
-        """Yields the store's runs; only the last can be at work."""
+        """Yields the store's runs; those can be at work that are younger than the work: several trials of a sweep."""
         contexts = sorted(self._store.get_contexts_by_type("pipeline_run"), key=lambda found: found.id)
+        began = lock.since(self._root)
         for context in contexts:
-            at_work = context is contexts[-1] and lock.busy(self._root)
+            at_work = began is not None and context.create_time_since_epoch >= int(1000 * began)
             steps = tuple(self._steps(context.id, "running" if at_work else "stopped"))
             yield Run(
                 id=context.name,

@@ -14,6 +14,7 @@ import tensorflow as tf
 from PIL import Image
 
 from models import export
+from models.outlying import Population, fit
 from models.signatures import Signatures
 from models.task import Task
 
@@ -35,6 +36,10 @@ class Exported:
     def signatures(self) -> Signatures:
         return Signatures(self.model, self.sample.output, self.task.spec)
 
+    @functools.cached_property
+    def population(self) -> Population:
+        return fit(self.signatures, self.sample.examples("train"), self.sample.examples("eval"))
+
     @property
     def records(self) -> list[bytes]:
         return list(self.sample.examples("eval").records().as_numpy_iterator())
@@ -49,6 +54,7 @@ class Exported:
             pixels = [np.frombuffer(row["image"], np.uint8).reshape(8, 8, 1) for row in rows]
             requests["embed"] = {"image": pixels}
             requests["embed_bytes"] = {"image_bytes": [png(image) for image in pixels]}
+        requests["outlying"] = requests["embed"]
         types = self.signatures.tensors
         return {
             name: {
@@ -81,7 +87,8 @@ def write(root: Path, kind: str) -> Exported:
     task = task_of(sample)
     model = task.build()
     folder = root / "exported" / kind
-    export.write(model, task, sample.examples("eval"), summary={"epochs": 1}, folder=folder)
+    splits = {"held_out": sample.examples("eval"), "train": sample.examples("train")}
+    export.write(model, task, **splits, summary={"epochs": 1}, folder=folder)
     return Exported(sample, task, model, folder)
 
 

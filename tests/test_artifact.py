@@ -46,6 +46,7 @@ def test_the_record_says_what_the_encoder_is(exported):
         "images": {"size": None, "channels": None, "letterbox": True},
         "missing": ["?"],
         "metaprior": "0.1.0",
+        "outlying": {"rates": {"split": "eval", "examples": 140}, "codes": {"split": "train", "examples": 560}},
     }
     assert json.loads((artifact.folder / "training.json").read_text()) == {"epochs": 1}
 
@@ -92,7 +93,8 @@ def test_the_keras_model_comes_back_the_same(exported, kind):
 def test_a_second_export_replaces_the_first_and_leaves_nothing_behind(exported, tmp_path):
     artifact = exported["blobs"]
     for _ in range(2):
-        export.write(artifact.model, artifact.task, artifact.sample.examples("eval"), summary={}, folder=tmp_path)
+        splits = {"held_out": artifact.sample.examples("eval"), "train": artifact.sample.examples("train")}
+        export.write(artifact.model, artifact.task, **splits, summary={}, folder=tmp_path)
     names = {"Format-Serving", "Format-Keras", "Format-Baselines", "golden.json", "training.json"}
     names |= {"configuration.json"}
     assert {path.name for path in tmp_path.iterdir()} == names

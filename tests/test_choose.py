@@ -1,17 +1,21 @@
 """Which encoder of a sweep is named, and why the others are not."""
 
+import shlex
 from pathlib import Path
 
 import frontiers
 import pytest
+import yaml
 from click.testing import CliRunner
 from frontiers import frontier, measured
 from stores import COMPLETE, Recorder
 
 from components.frontier.schema import write_frontier
 from models.errors import InputError
+from pipeline import loading
 from pipeline.cli import main
-from pipeline.sweep.choose import Bounds, choose, latest, lines
+from pipeline.sweep.choice import lines
+from pipeline.sweep.choose import Bounds, choose, chosen, latest
 
 
 @pytest.fixture
@@ -43,14 +47,12 @@ def test_without_bounds_the_most_useful_is_named_with_the_command_that_pushes_it
     )
 
 
-def test_the_command_makes_the_trial_again(place):
-    import shlex
-
-    from pipeline import loading
-
-    command = shlex.split(choose(place, task=frontiers.PROBE, bounds=Bounds()).command)
+def test_the_command_makes_the_trial_again_and_push_runs_the_same(place):
+    found = choose(place, task=frontiers.PROBE, bounds=Bounds())
+    command = shlex.split(found.command)
     sets = [tuple(text.split("=", 1)) for flag, text in zip(command, command[1:], strict=False) if flag == "--set"]
     config = loading.load(place / "run.yaml", model="beta_vae", sets=sets)
+    assert found.run == config
     assert config.model.model_dump() == {
         "recipe": "beta_vae",
         "latent": 4,
@@ -85,12 +87,10 @@ def test_bounds_that_nothing_meets_are_one_line(place):
     )
 
 
-def test_leakage_that_is_not_measured_is_said_and_excludes_nothing(place):
-    found = choose(place, task=frontiers.PROBE, bounds=Bounds(leakage=0.1))
-    assert found.excluded == ()
-    assert found.notes == (
-        "leakage is not measured, so --max-leakage excludes nothing: it takes data.sensitive and evaluations with a "
-        "metric leakage/...",
+def test_leakage_that_is_not_measured_meets_no_bound(place):
+    assert refusal(choose, place, task=frontiers.PROBE, bounds=Bounds(leakage=0.1)) == (
+        "sweep: no configuration meets the bounds: leakage was not measured, which takes data.sensitive and leakage in "
+        "evaluation.measure."
     )
 
 
@@ -131,6 +131,75 @@ def test_the_latest_frontier_of_a_sweep_is_read(tmp_path):
     assert refusal(latest, tmp_path, "other") == (
         "other: no frontier yet. `metaprior sweep` makes one, and goes on where it was stopped."
     )
+
+
+@pytest.fixture
+def runs(place) -> Path:
+    """A folder of runs in which the sweep `digits` has that frontier."""
+    recorder = Recorder(place / "runs" / "digits")
+    artifact = recorder.artifact("Frontier", "../..")
+    recorder.step("20260701-100000", "Frontier", COMPLETE, outputs=[("frontier", artifact)])
+    return place / "runs"
+
+
+def config_of(runs: Path, **choose_) -> Path:
+    """A run configuration that chooses."""
+    section = {"name": "digits", "output": str(runs), "data": {"source": "digits"}, "seed": 7, "choose": choose_}
+    path = runs / "run.yaml"
+    path.write_text(yaml.safe_dump(section | {"training": {"batch": 32}, "model": {"network": "mlp"}}))
+    return path
+
+
+# Catches: the frontier's own configuration in place of the run's, a part of the trial forgotten.
+def test_a_run_that_chooses_has_the_trials_model_and_all_else_of_its_own(runs):
+    given = loading.load(config_of(runs, task=frontiers.PROBE, max_rate=10))
+    found, said = chosen(given)
+    assert found.model.model_dump() == given.model.model_dump() | {"recipe": "vae", "latent": 8, "parameters": {}}
+    assert (found.seed, found.training.epochs) == (1, 3)
+    assert found.training.model_dump(exclude={"epochs"}) == given.training.model_dump(exclude={"epochs"})
+    assert found.evaluation == given.evaluation
+    assert said[1].startswith("  vae, latent 8: probe/linear/100 80.0 %")
+    assert said[-1] == "  Excluded beta_vae, beta 0.25, latent 4: rate 12.00 nats is above 10"
+    plain = loading.load(config_of(runs))
+    assert chosen(plain) == (plain, [])
+
+
+@pytest.mark.parametrize(
+    ("section", "flags", "message"),
+    [
+        (
+            {"task": frontiers.PROBE, "max_rate": 1},
+            [],
+            "sweep: no configuration meets the bounds: rate at most 1 nats (the lowest is 4.00).",
+        ),
+        (
+            {"task": "lable"},
+            [],
+            "choose.task: lable is neither a metric nor a column that the trials measured. Did you mean label?",
+        ),
+        ({"task": "label"}, ["--set", "name=other"], "other: no such sweep below {runs}. `metaprior sweep` makes one."),
+        (
+            {"task": "label"},
+            ["--model", "vae"],
+            "--model: choose.task takes the model from the frontier. Leave one of them out.",
+        ),
+        (
+            {"max_leakage": 0.6},
+            [],
+            "choose.task: must be given with choose.max_leakage: a metric or a column, such as probe/linear/all.",
+        ),
+    ],
+)
+def test_a_run_that_cannot_choose_says_so_in_one_line(runs, section, flags, message):
+    done = CliRunner().invoke(main, ["run", "--config", str(config_of(runs, **section)), *flags])
+    assert (done.exit_code, done.stderr) == (2, f"metaprior: {message.format(runs=runs)}\n")
+
+
+def test_json_and_a_push_are_two_things(runs):
+    asked = ["choose", "digits", "--task", "label", "--output", str(runs), "--push", "--json"]
+    done = CliRunner().invoke(main, asked)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "give --push or --json, not both." in done.stderr
 
 
 def test_the_command_refuses_in_one_line_with_exit_code_two(tmp_path):

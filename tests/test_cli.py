@@ -162,13 +162,27 @@ def test_serving_starts_the_embedded_server_on_the_folder(tmp_path, monkeypatch)
     started = []
     monkeypatch.setattr(server, "serve", started.append)
     (tmp_path / "encoder" / "1").mkdir(parents=True)
-    done = invoke("serve", "--path", str(tmp_path / "encoder"), "--port", "0", "--rest-port", "0")
+    done = invoke("serve", "--path", str(tmp_path / "encoder"), "--port", "any", "--rest-port", "any")
     assert done.exit_code == 0
-    assert started == [
-        server.Options.model_validate(
-            {"model_name": "encoder", "model_base_path": tmp_path / "encoder", "port": 0, "rest_api_port": 0}
-        )
-    ]
+    folder = {"model_name": "encoder", "model_base_path": tmp_path / "encoder", "max_num_load_retries": 0}
+    folder |= {"port": "any", "rest_api_port": "any", "enable_metrics": True}
+    assert started == [server.Options.model_validate(folder)]
+
+
+def test_serving_stands_in_for_tensorflow_serving(tmp_path, monkeypatch):
+    from serving import server
+
+    started = []
+    monkeypatch.setattr(server, "serve", started.append)
+    flags = ["--model_name=x", f"--model_base_path={tmp_path}", "--port", "any", "--enable_grpc_healthcheck_service"]
+    done = invoke("serve", *flags)
+    assert (done.exit_code, done.stderr) == (0, "")
+    given = {"model_name": "x", "model_base_path": tmp_path, "port": "any", "enable_grpc_healthcheck_service": True}
+    assert started == [server.Options.model_validate(given)]
+    mixed = invoke("serve", "digits", *flags)
+    assert mixed.stderr == (
+        "metaprior: RUN does not go with --model_base_path or --model_config_file. See metaprior serve --help.\n"
+    )
 
 
 def is_at_work(command: int) -> bool:

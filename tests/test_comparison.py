@@ -14,6 +14,7 @@ from components.evaluator.schema import Evaluation, Metric
 from components.report import comparison_page
 from components.report.comparison import Entry, comparable, compare
 from components.report.comparison_plots import probes, rate_distortion
+from pipeline.compare import lines
 
 EVERYTHING = reports.everything()
 
@@ -83,6 +84,9 @@ def test_runs_on_other_data_stand_beside_without_differences():
     assert same.step == "+1.00"
     assert [trace["name"] for trace in rate_distortion(found)["data"]] == ["a", "c"]
     assert rate_distortion(compare([entry("a"), entry("b", with_data(counts={"test": 9}))])) is None
+    alone = compare([entry("a"), entry("b", with_data(name="other.csv"))])
+    assert list(lines(alone)) == [f"{note}."]  # of nothing that was compared, nothing lies apart
+    assert list(lines(compare([entry("a"), entry("b")]))) == ["No metric's interval lies apart from the first run's."]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pipeline import loading, preflight
 
 SOURCE = "a path or a built-in name (--data gives it, too)"
 NAME = "a name of at most 63 small letters, digits, - and _, beginning with a letter or digit"
-SECTIONS = "name, seed, output, data, model, training, evaluation, serving, sweep, beam"
+SECTIONS = "name, seed, output, data, model, training, evaluation, serving, sweep, choose, beam"
 
 
 def refusal(text: str, tmp_path: Path, **flags) -> str:

@@ -20,7 +20,7 @@ from apache_beam.testing.util import assert_that, equal_to
 from tfx.types import standard_artifacts
 
 from components.artifacts import Embeddings
-from components.embedder.component import Executor
+from components.embedder.component import Executor, _Model
 from components.embedder.context import Context
 from components.embedder.transforms import Sample
 from components.evaluator import rows
@@ -35,7 +35,7 @@ pytestmark = samples.STACK
 ASKED = {
     "examples_limit": 50,
     "slices": '["age", "town"]',
-    "measures": '{"samples": 7, "noise": [0.0, 0.5], "examples": 12}',
+    "measures": '{"samples": 7, "noise": [0.0, 0.5], "examples": 12, "again": ["likelihood", "robustness"]}',
 }
 TARGETS = (Target("kind", "classification"), Target("price", "regression"), Target("tags", "multilabel", 3))
 LABELS = pa.list_(pa.int8())
@@ -155,7 +155,8 @@ def measured(tmp_path_factory) -> Measured:
     sample = sample_of(root / "sample")
     task = artifacts.task_of(sample)
     model = task.build()
-    export.write(model, task, sample.examples("eval"), summary={}, folder=root / "new")
+    splits = {"held_out": sample.examples("eval"), "train": sample.examples("train")}
+    export.write(model, task, **splits, summary={}, folder=root / "new")
     shutil.copytree(root / "new", root / "last")
     describe_otherwise(root / "last", "last", Target("price", "classification"), Target("gone", "regression"))
     examples = artifact_at(standard_artifacts.Examples, root / "examples")
@@ -211,9 +212,11 @@ def test_the_baselines_hold_as_many_examples_as_are_asked_for_of_each(measured):
     assert len(measured.read("embeddings", "train", "embeddings")) == len(order)
 
 
-def test_what_is_asked_beside_codes_is_asked_of_some_test_examples(measured):
-    found = measured.read("embeddings", "test", "measures")
+@pytest.mark.parametrize("artifact", ["embeddings", "compared"])
+def test_what_is_asked_beside_codes_is_asked_of_some_test_examples_and_of_the_last_blessed_model(measured, artifact):
+    found = measured.read(artifact, "test", "measures")
     assert len(found) == 12
+    assert found["id"] == measured.read("embeddings", "test", "measures")["id"]
     assert not list((measured.root / "embeddings" / "Split-train").glob("measures-*"))
     whole = measured.read("embeddings", "test", "embeddings")
     codes = dict(zip(whole["id"].to_pylist(), whole["embedding"].to_pylist(), strict=True))
@@ -222,6 +225,15 @@ def test_what_is_asked_beside_codes_is_asked_of_some_test_examples(measured):
         assert np.any(np.abs(np.subtract(moved, still)) > 1e-3)
     elbo, iwae = (np.array(found[f"sampled:{name}"].to_pylist()) for name in ("elbo", "iwae"))
     assert np.all(iwae >= elbo)
+
+
+def test_a_model_is_asked_again_for_what_is_bounded_and_its_export_answers(measured, tmp_path):
+    asked = {"samples": 7, "noise": [0.5]}
+    last = _Model.at(str(measured.root / "last"))
+    assert last.answers(asked, ["likelihood"]) == {"samples": 7, "noise": []}
+    assert last.answers(asked, ["robustness"]) == {"samples": 0, "noise": [0.5]}
+    shutil.copytree(measured.root / "last", tmp_path / "old", ignore=shutil.ignore_patterns("Format-Baselines"))
+    assert _Model.at(str(tmp_path / "old")).answers(asked, ["likelihood", "robustness"]) == {"samples": 0, "noise": []}
 
 
 def test_the_model_is_served_without_its_targets(measured):

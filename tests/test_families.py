@@ -1,6 +1,7 @@
 """The families of metrics on real Parquet files whose codes theory knows, and what each says of what it cannot tell."""
 
 import dataclasses
+import importlib
 import json
 from pathlib import Path
 
@@ -10,12 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 from embeddings import refusal, request
 from factor_codes import SIZES, codes_of
+from threadpoolctl import threadpool_limits
 
 from components.evaluator.evaluate import evaluate
+from components.evaluator.families.factored import Factored
 from components.evaluator.names import bases
 from components.evaluator.schema import Evaluation, find, read_evaluation, write_evaluation
 from components.evaluator.settings import Bound, Settings
 from components.evaluator.wording import in_words
+from components.metrics.dci import disentanglement
 from models.features.spec import FeatureSpec, Target
 
 VECTOR = pa.list_(pa.float32())
@@ -113,10 +117,20 @@ def test_ideal_codes_have_the_scores_of_theory(ideal):
     assert low < 0.98 < high < low + 0.1
     assert not find(ideal.metrics, "disentanglement/mig", "raw")
     assert value(ideal, "disentanglement/mig", "random") < 0.2
+    assert 0.4 < value(ideal, "disentanglement/mig_sampled") < value(ideal, "disentanglement/mig")
+    assert not find(ideal.metrics, "disentanglement/mig_sampled", "random")  # it has no posterior
     matrix = np.array(ideal.importance)
     assert matrix.shape == (5, 5)
     assert matrix.sum() == pytest.approx(1)
     assert np.all(np.diag(matrix) > 0.15)
+
+
+def test_the_trees_behind_scores_and_importance_are_fitted_once(ideal):
+    known = Factored(*codes_of("ideal", 300), seed=0)
+    with threadpool_limits(1):
+        assert known.dci is known.dci
+    whole = value(ideal, "disentanglement/dci_disentanglement")
+    assert disentanglement(np.array(ideal.importance)) == pytest.approx(whole, abs=1e-6)
 
 
 def test_tasks_of_three_kinds_are_predicted(ideal):
@@ -209,7 +223,9 @@ def test_what_the_codes_leave_undefined_is_omitted_with_its_reason(tmp_path):
     assert not find(found.metrics, "clustering/nmi")
 
 
-def test_a_posterior_of_another_kind_has_no_decomposition(tmp_path):
+def test_a_posterior_of_another_kind_has_no_decomposition(tmp_path, monkeypatch):
+    family = importlib.import_module("components.evaluator.families.disentanglement")
+    monkeypatch.setattr(family, "SCORES", (family.SCORES[2],))  # MIG alone, which is fast
     found = evaluate(request(write(tmp_path / "point", world(), spread=1e-9), measure=("density",))).evaluation
     assert find(found.metrics, "decomposition/mutual_information")
     wrong = world()
@@ -218,11 +234,14 @@ def test_a_posterior_of_another_kind_has_no_decomposition(tmp_path):
         table = pq.read_table(path)
         place = table.schema.get_field_index("rate")
         pq.write_table(table.set_column(place, "rate", pa.array(np.full(600, 99.0), pa.float32())), path)
-    found = evaluate(request(root, measure=("density",))).evaluation
+    found = evaluate(request(root, measure=("density", "disentanglement"))).evaluation
     reasons = {omission.metric: omission.reason for omission in found.omitted}
-    assert reasons["decomposition/mismatch"] == (
-        "the posterior is not a diagonal normal, or the prior not the standard normal"
+    assert (
+        reasons["decomposition/mismatch"]
+        == reasons["disentanglement/mig_sampled"]
+        == ("the posterior is not a diagonal normal, or the prior not the standard normal")
     )
+    assert find(found.metrics, "disentanglement/mig")
 
 
 @pytest.mark.parametrize(
@@ -249,6 +268,7 @@ def test_a_bound_on_what_the_data_lacks_says_what_it_needs(name, reason, tmp_pat
         ("rate where group=a", "rate"),
         ("disentanglement/migs", "disentanglement/mig"),
         ("active_units where kind=class 1", "active_units"),
+        ("clustering/nmi of price", "clustering/nmi"),
     ],
 )
 def test_a_bound_on_a_task_or_slice_that_is_none_names_the_nearest(name, nearest, tmp_path):

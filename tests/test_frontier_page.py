@@ -42,6 +42,16 @@ def test_the_page_says_what_to_take_and_how_it_was_found(found, page):
     assert "Lower rate, lower distortion, higher linear probe, 100 labels" in page.words
 
 
+# Catches: "vae is recommended; compared with vae".
+def test_a_reference_that_is_kept_is_not_compared_with_itself(tmp_path):
+    trials = [measured(tmp_path, seed, useful=useful) for seed, useful in enumerate((0.8, 0.82))]
+    beta = {"recipe": "beta_vae", "parameters": {"beta": 4}, "rate": 2.0}
+    trials += [measured(tmp_path, seed, **beta, useful=useful) for seed, useful in enumerate((0.83, 0.8))]
+    words = Reader(render(frontier(trials))).words
+    kept = "vae, latent 4 is recommended; the most useful of the Pareto set was compared with it by a paired t-test"
+    assert kept in words
+
+
 def test_every_configuration_is_in_the_table(found, page):
     values = {attributes["value"] for tag, attributes in page.elements if tag == "data"}
     for one in found.configurations:
@@ -58,6 +68,7 @@ def test_the_plots_have_every_configuration_and_the_bound(found, page):
     for rate, distortion in zip(dotted["x"], dotted["y"], strict=True):
         assert rate + distortion == pytest.approx(found.bound.entropy, rel=1e-4)
     assert len(figures["plane"]["data"][0]["x"]) == 4
+    assert "Distortion by rate; the color is the linear probe, 100 labels." in page.words
     places = {attributes.get("id") for tag, attributes in page.elements if tag == "div"}
     assert {f"plot-{name}" for name in figures} <= places
 

@@ -29,11 +29,21 @@ def test_runs_come_latest_first_with_their_state(output):
     assert [(run.blessed, run.version) for run in found] == [(None, None), (None, None), (True, 3)]
 
 
-def test_an_unfinished_run_is_running_while_its_lock_is_held(output):
-    with lock.locked(output / "digits"):
-        found = history.runs(output)
-    assert [run.state for run in found] == ["running", "failed", "done"]
-    assert found[0].steps[-1].state == "running"
+def test_unfinished_runs_are_running_while_the_lock_is_held_under_which_they_began(tmp_path):
+    store = record(tmp_path)
+    with lock.locked(store.root):
+        store.step("20260704-100000", "Trainer", COMPLETE)  # trials of a sweep, at once
+        store.step("20260704-100001", "Trainer", RUNNING)
+        store.step("20260704-100002", "Trainer", FAILED)
+        store.step("20260704-100003", "Trainer", RUNNING)
+        found = history.runs(tmp_path)
+    states = {run.id: run.state for run in found}
+    assert list(states.values()) == ["running", "failed", "running", "running", "stopped", "failed", "done"]
+    assert [run.steps[-1].state for run in found if run.id in ("20260704-100001", "20260703-100000")] == [
+        "running",
+        "stopped",
+    ]
+    assert {run.state for run in history.runs(tmp_path)} == {"stopped", "failed", "done"}
 
 
 def test_a_served_version_leads_back_to_its_data(output):

@@ -5,9 +5,11 @@ import pytest
 from factor_codes import codes_of, factors_and_ideal, imperfect
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
+from scipy.integrate import quad
 from sklearn.metrics import mutual_info_score
 
-from components.metrics.disentanglement import mig, modularity
+from components.metrics.disentanglement import mig, mig_sampled, modularity
 from components.metrics.information import binned, entropies, information
 
 
@@ -106,3 +108,60 @@ def test_a_code_of_nothing_scores_nothing():
     assert mig(np.zeros((2000, 3)), factors) == 0.0
     assert modularity(np.zeros((2000, 3)), factors) == 0.0
     assert modularity(np.zeros((2000, 3)), factors, dead=0.05) == 0.0
+
+
+def sampled_by_the_book(mean: np.ndarray, stddev: np.ndarray, factors: np.ndarray, codes: np.ndarray) -> float:
+    """The paper's MIG, example by example: logarithms of mixtures over all examples, and over those of one value."""
+    gaps = []
+    for factor in factors.T:
+        information = []
+        for j in range(mean.shape[1]):
+            density = stats.norm.pdf(codes[:, j, None], mean[:, j], stddev[:, j])  # [count, count]
+            alike = [np.mean(row[factor == own]) for row, own in zip(density, factor, strict=True)]
+            information.append(np.mean(np.log(alike) - np.log(density.mean(axis=1))))
+        best, second = sorted(information, reverse=True)[:2]
+        gaps.append((best - second) / mutual_info_score(factor, factor))
+    return float(np.mean(gaps))
+
+
+# Catches: a mixture that leaves the code's own posterior out, weights of the groups' sizes, blocks of rows mixed up.
+def test_the_gap_by_samples_is_that_of_the_definition():
+    mean, factors = imperfect(count=260)
+    stddev = np.exp(np.random.default_rng(3).normal(size=mean.shape) / 2)
+    codes = mean + stddev * np.random.default_rng(5).normal(size=mean.shape)
+    found = mig_sampled(mean, stddev, factors, np.random.default_rng(5))
+    assert found == pytest.approx(sampled_by_the_book(mean, stddev, factors, codes), rel=1e-9)
+    assert 0.05 < found < 0.95
+
+
+# Catches: information of the means, not of the codes: it would be the whole entropy of the factor.
+@pytest.mark.parametrize("spread", [0.3, 1.0])
+def test_the_gap_by_samples_is_that_of_the_integral(spread):
+    """Two factors of three values, one dimension for each: I is an integral over one normal for each value."""
+    places = np.array([-1.0, 0.0, 1.5])
+    factors = np.stack(np.meshgrid(range(3), range(3), np.arange(120)), axis=-1).reshape(-1, 3)[:, :2]
+    found = mig_sampled(places[factors], np.full(factors.shape, spread), factors, np.random.default_rng(0))
+
+    def density(z: float) -> float:
+        return float(np.mean(stats.norm.pdf(z, places, spread)))
+
+    mixture, _ = quad(lambda z: -density(z) * np.log(density(z)), -8, 9)
+    assert found == pytest.approx((mixture - stats.norm.entropy(scale=spread)) / np.log(3), abs=0.03)
+
+
+def test_codes_that_are_known_get_the_gap_by_samples_that_theory_gives_them():
+    def score(kind: str, spread: float) -> float:
+        mean, factors = codes_of(kind, 600)
+        return mig_sampled(mean, np.full(mean.shape, spread), factors, np.random.default_rng(1))
+
+    assert score("ideal", 0.05) == pytest.approx(mig(*codes_of("ideal", 600)), abs=0.03)
+    assert score("permuted", 0.05) == pytest.approx(score("ideal", 0.05), abs=0.05)
+    assert score("noise", 0.3) == pytest.approx(0, abs=0.02)
+    assert score("doubled", 0.05) == pytest.approx(0, abs=0.02)
+    assert score("ideal", 1e-6) == pytest.approx(0, abs=0.01)  # every dimension tells every example
+
+
+@pytest.mark.parametrize("stddev", [np.zeros((50, 2)), np.ones((50, 1))])
+def test_posteriors_without_a_spread_are_refused(stddev):
+    with pytest.raises(ValueError, match="`stddev` must be positive, one for each mean. Received: stddev.shape="):
+        mig_sampled(np.zeros((50, 2)), stddev, np.arange(100).reshape(50, 2) % 3, np.random.default_rng(0))

@@ -37,7 +37,7 @@ def server(tmp_path_factory):
     signatures = {"embed": toy.embed, "embed_bytes": toy.embed_bytes, "shout": toy.shout}
     signatures["serving_default"] = toy.embed
     tf.saved_model.save(toy, str(base / "7"), signatures=signatures)
-    options = {"model_name": "encoder", "model_base_path": base, "port": 0, "rest_api_port": 0}
+    options = {"model_name": "encoder", "model_base_path": base, "port": "any", "rest_api_port": "any"}
     with Server(Options.model_validate(options)) as running:
         yield running
 
@@ -63,7 +63,7 @@ def test_without_input_it_tells_what_is_served(query):
 
 def test_without_input_it_speaks_json_with_stable_keys(query):
     facts = json.loads(query("--json").output)
-    assert set(facts) == {"versions", "version", "signatures"}
+    assert set(facts) == {"versions", "version", "space", "signatures"}
     assert facts["versions"] == [{"version": 7, "state": "AVAILABLE", "code": "OK", "message": ""}]
     assert facts["signatures"]["shout"]["inputs"] == {"text": {"type": "string", "shape": [-1]}}
 
@@ -121,10 +121,13 @@ CSV = "job,age\nbaker,40\n"
     ("content", "message"),
     [
         ("job\nbaker\n", "rows.csv: has no column age, which the model takes. Its columns: job."),
-        (CSV + "cook\n", "rows.csv: line 3 has 1 cells instead of 2."),
-        (CSV + "cook,old\n", "rows.csv: line 3: 'old' is not a number. Leave the cell empty if it is missing."),
-        ("", "rows.csv: is empty. It must have a header line and at least one row."),
-        ("job,age\n", "rows.csv: has no rows. It must have a header line and at least one row."),
+        (CSV + "cook\n", "rows.csv: line 3 has too few cells: 1, where the header has 2. Correct the line."),
+        (
+            CSV + "cook,old\n",
+            "rows.csv: row 2: 'old' in column age is not a number. Leave the cell empty if it is missing.",
+        ),
+        ("", "rows.csv: the file is empty. It needs a line of column names and rows."),
+        ("job,age\n", "rows.csv: the table has no rows. It needs a line of column names and rows."),
     ],
 )
 def test_a_table_that_does_not_fit_is_told(query, content, message, tmp_path):
@@ -142,11 +145,11 @@ def test_a_table_that_does_not_fit_is_told(query, content, message, tmp_path):
             ['[{"a": 1}, {"b": 1}]'],
             "the JSON given: every row must have the same keys: a.",
         ),
-        (["a.csv", "b.csv"], "b.csv: one CSV or JSON input at a time; only pictures can be several."),
+        (["a.csv", "b.csv"], "b.csv: one table, array or JSON input at a time; only pictures can be several."),
         (
             ["notes.txt"],
-            "notes.txt: cannot be queried. Give pictures (.png, .jpg, .jpeg, .gif, .bmp), a .csv file with a "
-            "header, a .json file, or JSON text such as '[[0.1, 0.2]]'.",
+            "notes.txt: cannot be queried. Give pictures (.png, .jpg, .jpeg, .gif, .bmp) or a folder of them, a "
+            "table (.csv, .parquet), an array (.npy), a .json file, or JSON text such as '[[0.1, 0.2]]'.",
         ),
     ],
 )

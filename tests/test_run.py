@@ -29,6 +29,7 @@ COMPONENTS = [
     "Transform",
     "Trainer",
     "Embedder",
+    "Aligner",
     "RepresentationEvaluator",
     "ServingCheck",
     "Pusher",
@@ -214,7 +215,10 @@ def test_the_lineage_leads_from_the_data_to_the_version_that_is_served(finished)
     outputs = [artifact["id"] for step in one["lineage"] for artifact in step["outputs"]]
     kept = {artifact.type: artifact for artifact in store.get_artifacts_by_id(outputs)}
     pushed = kept["PushedModel"].custom_properties
-    assert kept["ModelBlessing"].custom_properties["current_model_id"].int_value == kept["Model"].id
+    # What is blessed is what was trained; what is served is that model as the Aligner handed it on.
+    [trainer] = [step for step in one["lineage"] if step["component"] == "Trainer"]
+    [trained] = [artifact["id"] for artifact in trainer["outputs"] if artifact["type"] == "Model"]
+    assert kept["ModelBlessing"].custom_properties["current_model_id"].int_value == trained
     assert pushed["pushed_version"].int_value == one["version"] == 1
     served = Path(pushed["pushed_destination"].string_value)
     assert served == finished.root / "serving" / "encoder" / "1"
@@ -235,7 +239,7 @@ def test_the_runs_are_listed_with_their_version(finished):
 def served(finished):
     """A server of the finished run's encoder, on free ports."""
     folder = finished.root / "serving" / "encoder"
-    command = [str(METAPRIOR.with_name("python")), "-m", "serving.server", "--port=0", "--rest_api_port=0"]
+    command = [str(METAPRIOR.with_name("python")), "-m", "serving.server", "--port=any", "--rest_api_port=any"]
     command += ["--model_name=encoder", f"--model_base_path={folder}"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     line = next(line for line in process.stdout if line.startswith("ready "))

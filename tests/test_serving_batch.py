@@ -2,6 +2,7 @@
 
 import time
 
+import artifacts
 import numpy as np
 import pytest
 import serving_toy
@@ -14,6 +15,7 @@ from serving.servable import Servable
 from serving.status import Code, ServingError
 
 FAR = 1e9
+exported = artifacts.exported
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from tfx.types import standard_artifacts
 from components.artifacts import RepresentationEvaluation
 from components.embedder.component import _comparable, _Model
 from components.pusher.component import Pusher
+from components.pusher.versions import holding
 from components.serving_check.check import _fault
-from components.serving_check.golden import Golden
 from components.validation_gate.component import ValidationGate, anomaly_lines
 from models.errors import InputError
 from models.features.spec import Column, FeatureSpec
@@ -42,11 +42,11 @@ def verdict(kind, blessed: int):
     return artifact
 
 
-def pushed(model, folder: Path, *, blessed: int = 1, infra: int = 1) -> dict[str, int]:
+def pushed(model, folder: Path, *, blessed: int = 1, infra: int = 1, evaluation: int = 11) -> dict[str, int]:
     """Runs the Pusher and returns what it says."""
     artifact = standard_artifacts.PushedModel()
     measured = RepresentationEvaluation()
-    measured.uri = model.uri
+    measured.uri, measured.id = model.uri, evaluation
     stores.evaluation(Path(model.uri))
     Pusher.test_call(
         model=model,
@@ -77,6 +77,39 @@ def test_a_model_is_pushed_once_and_again_only_after_another_or_a_loss(tmp_path)
         assert (folder / str(version) / "assets.extra" / "model_card.md").read_text().startswith("# digits, encoded by")
         (folder / str(version)).rename(tmp_path / f"lost-{version}")
     assert pushed(first, folder) == {"pushed": 1, "pushed_version": 1, "unchanged": 0}
+
+
+def test_the_card_of_the_newest_version_follows_a_newer_evaluation(tmp_path):
+    folder, model = tmp_path / "encoder", model_of(tmp_path / "a", space="a")
+    pushed(model, folder)
+    version = folder / "1"
+    place, weights = version / "assets.extra" / "model_card.json", (version / "saved_model.pb").stat().st_ino
+    old = place.open()  # whoever reads the card meanwhile has the old one, whole
+    said = pushed(model, folder, evaluation=12)
+    assert said == {"pushed": 1, "pushed_version": 1, "unchanged": 0}
+    assert json.loads(place.read_text())["lineage"]["evaluation_artifact"] == 12
+    assert json.load(old)["lineage"]["evaluation_artifact"] == 11
+    assert "evaluation artifact 12" in place.with_suffix(".md").read_text()
+    assert (version / "saved_model.pb").stat().st_ino == weights
+    assert sorted(path.name for path in place.parent.iterdir()) == [
+        "metaprior.json",
+        "model_card.json",
+        "model_card.md",
+    ]
+    assert pushed(model, folder, evaluation=12) == {"pushed": 1, "pushed_version": 1, "unchanged": 1}
+    old.close()
+
+
+def test_a_model_of_the_newest_space_is_pushed_again_only_where_it_answers_in_another_one_too(tmp_path):
+    folder = tmp_path / "encoder"
+    plain, aligned = (model_of(tmp_path / name, space="b") for name in ("plain", "aligned"))
+    path = tmp_path / "aligned" / "Format-Serving" / "assets.extra" / "metaprior.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"aligned_to": {"space": "a"}}))
+    assert pushed(plain, folder)["pushed_version"] == 1
+    assert pushed(aligned, folder) == {"pushed": 1, "pushed_version": 2, "unchanged": 0}
+    for model in (aligned, plain):  # what is served answers in all of their spaces
+        assert pushed(model, folder) == {"pushed": 1, "pushed_version": 2, "unchanged": 1}
+    assert (holding(folder, "b"), holding(folder, "a")) == (2, None)
 
 
 @pytest.mark.parametrize(("blessed", "infra"), [(0, 1), (1, 0), (0, 0)])
@@ -161,7 +194,7 @@ ALL = ("embedding", "stddev", "rate")
     ],
 )
 def test_an_answer_must_be_whole_finite_and_the_trainers(answer, fault):
-    assert _fault(answer, Golden([], ANSWERS), ALL) == fault
+    assert _fault(answer, ANSWERS, ALL) == fault
 
 
 def test_labeled_examples_are_sampled_before_unlabeled_ones():

@@ -35,6 +35,7 @@ sweep:
 """
 HEAD = ("Ingest", "StatisticsGen", "SchemaGen", "ExampleValidator", "ValidationGate", "Transform")
 COMMAND = ("sweep", "--config", "sweep.yaml")
+RUN = ("run", "--config", "sweep.yaml")
 
 
 def killed_in_the_second_trial(folder: Path) -> str:
@@ -141,15 +142,24 @@ def test_a_bound_that_nothing_meets_is_one_line_and_exit_code_two(swept):
 
 @pytest.mark.slow
 def test_the_chosen_encoder_is_pushed_from_the_cache(swept):
-    asked = ("choose", "small", "--task", "label", "--json")
-    chosen = json.loads(metaprior(swept[1].folder, *asked).output)
-    run = metaprior(swept[1].folder, *chosen["command"].split()[1:])
+    run = metaprior(swept[1].folder, "choose", "small", "--task", "label", "--push")
     assert run.code == 0, run.output
+    assert re.match(
+        r"(beta_)?vae, .*: probe/linear/all [\d.]+ %, the mean over its seeds; seed 0 is its best\.\n", run.output
+    )
     for name in (*HEAD, "Trainer", "Embedder"):
         assert f"{name} cached" in run.output
     for name in ("RepresentationEvaluator", "ServingCheck", "Pusher"):
         assert f"{name} done" in run.output
     assert versions(root(run).with_name("small") / "serving" / "encoder") == [1]
+
+    asked = ("choose", "small", "--task", "label", "--json")
+    chosen = json.loads(metaprior(swept[1].folder, *asked).output)
+    for same in (chosen["command"].split()[1:], [*RUN, "--set", "choose.task=label"]):
+        again = metaprior(swept[1].folder, *same)
+        assert again.code == 0, again.output
+        assert "RepresentationEvaluator cached" in again.output
+        assert "Pusher cached" in again.output  # the newest version is this model, with this card
 
     again = metaprior(swept[1].folder, *COMMAND)  # a blessed model changes nothing for the trials
     assert again.code == 0, again.output

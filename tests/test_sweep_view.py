@@ -6,7 +6,7 @@ import stores
 from rich.console import Console
 from stores import COMPLETE, Recorder
 
-from pipeline import events, history
+from pipeline import events, history, listing
 from pipeline.sweep.grid import Arm, Trial
 from pipeline.sweep.view import View
 
@@ -106,3 +106,12 @@ def test_a_trial_among_the_runs_is_done_without_a_push_and_blessed_by_nobody(tmp
     trainings = recorder.root / "Trainer/model_run"
     assert history.training(tmp_path, "small") == trainings
     assert history.training(tmp_path, "20260701-100000") == trainings / "1"
+
+
+def test_the_run_that_made_a_frontier_says_so_among_the_runs(tmp_path):
+    recorder = Recorder(tmp_path / "small")
+    artifact = recorder.artifact("Frontier", "Frontier/frontier/1")
+    recorder.step("20260701-100000", "Frontier", COMPLETE, outputs=[("frontier", artifact)])
+    console = Console(file=io.StringIO(), width=120)
+    listing.show_all(history.runs(tmp_path), tmp_path, console)
+    assert "(frontier)" in console.file.getvalue()

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from components.evaluator import regression
@@ -23,6 +23,7 @@ NEEDS = {
     "attribute_inference": "the data names no sensitive attribute (data.sensitive)",
     "fairness": "that takes a label of classes and a sensitive attribute",
     "clustering": "the data names no label of classes (data.label)",
+    "alignment": "evaluation.measure does not name alignment",
 }
 
 
@@ -33,10 +34,17 @@ class Reference:
     Args:
         findings: its metrics by name.
         otherwise: why a metric that is not among them is not, in words.
+        omitted: why those of some names are not, in words.
     """
 
     findings: Mapping[str, Finding]
     otherwise: str = "the last blessed model has no such number to compare with"
+    omitted: Mapping[str, str] = field(default_factory=dict)
+
+    def absence(self, name: str) -> str:
+        """Returns in words why there is no metric of a name."""
+        reason = self.omitted.get(name)
+        return f"of the last blessed model there is no such number: {reason}" if reason else self.otherwise
 
 
 def metric_names(settings: Settings, tasks: Iterable[str] = ()) -> list[str]:
@@ -88,6 +96,12 @@ def check_measured(bless: Iterable[str], measured: Iterable[str], omitted: Itera
                 f'evaluation.bless: "{name}" cannot be measured: {reason or "the data has nothing of that name"}. '
                 "Remove the bound, or give the data what it needs."
             )
+
+
+def without_alignment(settings: Settings) -> Settings:
+    """Returns the settings without bounds on the alignment: where there is no space to keep, none can be broken."""
+    kept = {name: limits for name, limits in settings.bless.items() if not name.startswith("alignment/")}
+    return settings.model_copy(update={"bless": kept})
 
 
 def compared(bless: Mapping[str, Bound]) -> list[str]:
@@ -162,7 +176,7 @@ def _maximum(metric: Metric, bound: float) -> BoundRecord:
 def _relative(metric: Metric, kind: Relative, bound: float, loss: Loss | None, reference: Reference) -> BoundRecord:
     value = number(metric.value, metric.unit)
     if loss is None:
-        reason = f"{metric.name} is {value}; {reference.otherwise}"
+        reason = f"{metric.name} is {value}; {reference.absence(metric.name)}"
         return BoundRecord(metric.name, kind, bound, metric.value, None, True, reason)
     last, allowed = loss.before, f"a {kind} of {bound:g} is allowed{loss.verdict}"
     there = f"the last blessed model's {number(last, metric.unit)}"

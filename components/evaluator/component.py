@@ -5,6 +5,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from tfx.components.evaluator import constants
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
@@ -18,7 +19,7 @@ from components.evaluator.schema import REPORT_FILE, Evaluation, write_evaluatio
 from components.evaluator.settings import Settings
 from components.report import board, pictures, predictions
 from components.report.html import render
-from models.artifact import PICTURES, TRAINING
+from models.artifact import PICTURES, SERVING, TRAINING
 from models.atomic import write_whole
 
 
@@ -34,6 +35,7 @@ def RepresentationEvaluator(
     code: Parameter[str],
     baseline_embeddings: InputArtifact[Embeddings] = None,
     baseline_model: InputArtifact[standard_artifacts.Model] = None,
+    aligned_model: InputArtifact[standard_artifacts.Model] = None,
 ):
     """Measures a representation, writes evaluation.json and views of it for people, and blesses the model.
 
@@ -49,6 +51,7 @@ def RepresentationEvaluator(
         baseline_embeddings: the same data under the last blessed model; without splits if it takes other inputs
             or there is none.
         baseline_model: the last blessed model, if there is one.
+        aligned_model: the model as it is exported, with the way into the last blessed model's space or why not.
     """
     request = Request(
         embeddings=Path(embeddings.uri),
@@ -57,6 +60,7 @@ def RepresentationEvaluator(
         data=data,
         seed=seed,
         code=code,
+        **_aligned(aligned_model),
     )
     found = evaluate(request)
     write_evaluation(found.evaluation, Path(evaluation.uri))
@@ -64,6 +68,14 @@ def RepresentationEvaluator(
     _show(found, request, model=Path(model.uri), folder=Path(evaluation.uri))
     _describe(evaluation, found.evaluation)
     _bless(blessing, found.evaluation, model=model, baseline=baseline_model)
+
+
+def _aligned(model: standard_artifacts.Model | None) -> dict[str, Any]:
+    """Returns what a request says of the alignment."""
+    if model is None:
+        return {}
+    reason = model.get_string_custom_property("reason")
+    return {"unaligned": reason} if reason else {"aligned": Path(model.uri, SERVING)}
 
 
 def _show(found: Evaluated, request: Request, *, model: Path, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """From embeddings to an evaluation and a verdict."""
 
+import dataclasses
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,23 +8,25 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from components.aligner import align
 from components.evaluator import rows
-from components.evaluator.bounds import Reference, check_measured, check_names, compared, judge
+from components.evaluator.bounds import Reference, check_measured, check_names, compared, judge, without_alignment
 from components.evaluator.codes_pass import pass_over
 from components.evaluator.examples import TEST, Chosen, choose
 from components.evaluator.facts import data_facts
+from components.evaluator.finding import Finding
 from components.evaluator.findings import findings
 from components.evaluator.measure import again, measure
 from components.evaluator.sample import Sample
-from components.evaluator.schema import VERSION, Evaluation
+from components.evaluator.schema import VERSION, AlignedTo, Evaluation, Omission
 from components.evaluator.settings import Settings
+from components.evaluator.space import LastSpace
 from components.evaluator.subject import Subject, task_names
+from components.evaluator.wording import NOT_YET, OTHER_INPUTS, SAME_SPACE
+from components.metrics.procrustes import Alignment
 from models.errors import InputError
 
 progress = logging.getLogger("metaprior.progress")
-
-NOT_YET = "no blessed model to compare with yet"
-OTHER_INPUTS = "the last blessed model takes other inputs, so it is not compared"
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Request:
         data: the data's name.
         seed: seed of draws and intervals.
         code: version of the code that measures.
+        aligned: folder of the exported encoder that may have an alignment to the last blessed model's space.
+        unaligned: why it has none.
     """
 
     embeddings: Path
@@ -46,6 +51,8 @@ class Request:
     data: str
     seed: int
     code: str
+    aligned: Path | None = None
+    unaligned: str = NOT_YET
 
 
 @dataclass(frozen=True)
@@ -64,21 +71,23 @@ def evaluate(request: Request) -> Evaluated:
             is empty, a value is not finite, or the last blessed model's rows are not the same.
     """
     root, settings = request.embeddings, request.settings
+    last_space, aligned_to = _last_space(request)
     head, counts = rows.header(root), rows.splits(root)
     check_names(settings, task_names(settings, head.spec))
     if not counts.get(TEST):
         raise InputError(f'data.splits: the split "{TEST}" has no examples to measure. Give it a larger share.')
     chosen = choose(root, examples=settings.examples, width=head.spec.width)
-    subject = Subject(root, head, chosen, settings, seed=request.seed)
+    subject = Subject(root, head, chosen, settings, seed=request.seed, last=last_space)
     progress.info("reading the codes", extra={"fraction": 0.0})
     # Many small fits: threads inside each one cost more than they give, twenty times more on a busy machine.
     with threadpool_limits(1):
         codes = pass_over(root, TEST, seed=request.seed)
         found = measure(subject, codes)
-        check_measured(settings.bless, found.names, found.omitted)
+        judged = without_alignment(settings) if last_space in (NOT_YET, OTHER_INPUTS, SAME_SPACE) else settings
+        check_measured(judged.bless, found.names, found.omitted)
         last = _last_blessed(request, head, chosen, counts[TEST])
     metrics = tuple(finding.metric for finding in found.findings)
-    bounds = judge(settings, found.findings, last, seed=request.seed)
+    bounds = judge(judged, found.findings, last, seed=request.seed)
     evaluation = Evaluation(
         schema=VERSION,
         **_model(head),
@@ -93,6 +102,7 @@ def evaluate(request: Request) -> Evaluated:
         settings=settings,
         seed=request.seed,
         code=request.code,
+        aligned_to=aligned_to,
     )
     return Evaluated(evaluation, codes.sample)
 
@@ -100,6 +110,16 @@ def evaluate(request: Request) -> Evaluated:
 def _model(head: rows.Header) -> dict[str, Any]:
     names = ("space", "recipe", "parameters", "objective", "latent")
     return {name: getattr(head, name) for name in names}
+
+
+def _last_space(request: Request) -> tuple[LastSpace | str, AlignedTo | None]:
+    """Returns the last blessed model's space, or why there is none to align to, and what the evaluation says of it."""
+    found = align.read(request.aligned) if request.aligned and request.last else None
+    if found is None or request.last is None:
+        return request.unaligned, None
+    alignment, facts = found
+    known = {field.name: facts[field.name] for field in dataclasses.fields(AlignedTo)}
+    return LastSpace(request.last, alignment), AlignedTo(**known)
 
 
 def _last_blessed(request: Request, head: rows.Header, chosen: Chosen, count: int) -> Reference:
@@ -115,6 +135,10 @@ def _last_blessed(request: Request, head: rows.Header, chosen: Chosen, count: in
             f'The last blessed model was given {there:,} examples of the split "{TEST}", this one {count:,}. '
             "Embed the same data with both."
         )
-    subject = Subject(request.last, head, chosen, request.settings, seed=request.seed)
+    itself = LastSpace(request.last, Alignment.identity(rows.header(request.last).latent))
+    subject = Subject(request.last, head, chosen, request.settings, seed=request.seed, last=itself)
     found = again(subject, pass_over(request.last, TEST, seed=request.seed), names)
-    return Reference({finding.metric.name: finding for finding in found if finding.metric.name in names})
+    return Reference(
+        {each.metric.name: each for each in found if isinstance(each, Finding) and each.metric.name in names},
+        omitted={each.metric: each.reason for each in found if isinstance(each, Omission)},
+    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from components.evaluator.names import Name
+from components.evaluator.names import Name, of
 from components.evaluator.schema import Metric, Representation, find, largest_probe
 from components.evaluator.wording import PROBES, in_words, number
 from models.collapse import collapsed
@@ -21,7 +21,7 @@ def findings(metrics: tuple[Metric, ...], latent: int) -> tuple[str, ...]:
         metrics: what was measured.
         latent: width of a code.
     """
-    return (*_collapse(metrics, latent), *_beaten(metrics), *_few(metrics))
+    return (*_collapse(metrics, latent), *_beaten(metrics), *_broken(metrics), *_few(metrics))
 
 
 def _collapse(metrics: tuple[Metric, ...], latent: int) -> Iterator[str]:
@@ -56,6 +56,21 @@ def _within(encoder: Metric, other: Metric) -> str:
     if encoder.interval is None or other.interval is None or other.interval[0] > encoder.interval[1]:
         return ""
     return ", but the intervals overlap"
+
+
+def _broken(metrics: tuple[Metric, ...]) -> Iterator[str]:
+    """Warns where a probe of the last blessed space reads aligned vectors worse than its own."""
+    for drop in metrics:
+        name = Name.parse(drop.name)
+        if name.base != "alignment/probe_drop" or drop.interval is None or drop.interval[0] <= 0:
+            continue
+        before, after = (find(metrics, of(f"alignment/probe{place}", name.column)) for place in ("/before", ""))
+        if before and after:
+            fall = f"from {number(before.value, before.unit)} to {number(after.value, after.unit)}"
+            yield (
+                f"Who keeps vectors of the last blessed space loses by this model: a {in_words(after.name)} falls "
+                f"{fall}. Embed what is kept again: metaprior backfill."
+            )
 
 
 def _few(metrics: tuple[Metric, ...]) -> Iterator[str]:

@@ -84,8 +84,8 @@ def measure(subject: Subject, codes: CodesPass) -> Measured:
     )
 
 
-def again(subject: Subject, codes: CodesPass, names: Sequence[str]) -> list[Finding]:
-    """Measures of another model's encoder what is held against the first one's.
+def again(subject: Subject, codes: CodesPass, names: Sequence[str]) -> list[Finding | Omission]:
+    """Measures of another model's encoder what is held against the first one's; says why where it cannot.
 
     Args:
         subject: the other model's embeddings of the chosen examples.
@@ -98,7 +98,7 @@ def again(subject: Subject, codes: CodesPass, names: Sequence[str]) -> list[Find
     if families:
         view = subject.encoder()
         found += [each for family in families for each in FAMILIES[family](view)]
-    return [each for each in [*found, *_sliced(subject, found)] if isinstance(each, Finding)]
+    return [*found, *_sliced(subject, found)]
 
 
 def _plain(subject: Subject, codes: CodesPass) -> Iterator[Finding]:

@@ -2,8 +2,8 @@
 
     name = base [ " of " column ] [ " where " column "=" value ]
 
-as in `probe/linear/100`, `probe/linear/all of price`, `distortion where sex=Female`. Without "of", a probe or a
-cluster is about the label.
+as in `probe/linear/100`, `probe/linear/all of price`, `distortion where sex=Female`. Without "of", a probe is
+about the label; clusters always are.
 """
 
 import re
@@ -26,6 +26,7 @@ DISENTANGLEMENT = tuple(
         "beta_vae",
         "factor_vae",
         "mig",
+        "mig_sampled",
         "sap",
         "sap_r2",
         "modularity",
@@ -48,6 +49,15 @@ FAIRNESS = (
     "fairness/worst_group",
 )
 LIKELIHOOD = ("likelihood/elbo", "likelihood/iwae")
+ALIGNMENT = (
+    "alignment/neighbors",
+    "alignment/retrieval",
+    "alignment/retrieval/unaligned",
+    "alignment/recall",
+    "alignment/recall/unaligned",
+    "alignment/residual",
+)
+TRANSFER = ("alignment/probe", "alignment/probe/before", "alignment/probe/unaligned", "alignment/probe_drop")
 PRIVACY = ("membership/advantage", "membership/auc")
 ROBUSTNESS = ("displacement", "agreement", "drop")
 SLICED = re.compile(r"(rate|distortion|elbo|probe/[a-z]+/all|label_distortion/[a-z]+/all)")
@@ -113,6 +123,8 @@ def bases(settings: Settings) -> list[str]:
         *LEAKAGE,
         *FAIRNESS,
         *PRIVACY,
+        *ALIGNMENT,
+        *TRANSFER,
         *LIKELIHOOD,
         *(f"robustness/{what}/{level:g}" for what in ROBUSTNESS for level in settings.noise),
     ]
@@ -129,7 +141,8 @@ def known(name: str, settings: Settings, tasks: Iterable[str]) -> bool:
     parts = Name.parse(name)
     if parts.base not in bases(settings):
         return False
-    about = {*probe_bases(settings), *CLUSTERING}
-    if parts.column is not None and not (parts.base in about and parts.column in {*tasks, *(settings.tasks or ())}):
+    predicted = {*tasks, *(settings.tasks or ())}
+    about = {*probe_bases(settings), *TRANSFER}
+    if parts.column is not None and not (parts.base in about and parts.column in predicted):
         return False
     return parts.slice is None or (parts.slice in settings.slices and SLICED.fullmatch(parts.base) is not None)

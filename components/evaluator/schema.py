@@ -140,6 +140,27 @@ class DataFacts:
 
 
 @dataclass(frozen=True)
+class AlignedTo:
+    """The space that the encoder's signature `embed_aligned` answers in.
+
+    Args:
+        space: its id.
+        recipe: the recipe of the model it is of.
+        latent: width of a code there.
+        scale: how much distances are stretched on the way.
+        residual: squared error of the training examples, in units of the old codes' spread.
+        examples: number of training examples it was fitted on.
+    """
+
+    space: str
+    recipe: str
+    latent: int
+    scale: FiniteFloat
+    residual: FiniteFloat
+    examples: int
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Everything measured on one representation, and the verdict.
 
@@ -162,6 +183,7 @@ class Evaluation:
         settings: the `evaluation` section of the run configuration.
         seed: seed of draws and intervals.
         code: version of the code that measured.
+        aligned_to: the last blessed model's space, where the encoder answers in it.
     """
 
     schema: Literal[2]
@@ -181,6 +203,7 @@ class Evaluation:
     settings: Settings = Settings()
     seed: int = 0
     code: str = ""
+    aligned_to: AlignedTo | None = None
 
 
 def find(metrics: tuple[Metric, ...], name: str, representation: Representation = "encoder") -> Metric | None:

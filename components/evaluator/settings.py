@@ -27,10 +27,20 @@ class Bound(Section):
 
 Kind = Literal["linear", "knn", "gbt", "mlp"]
 Family = Literal[
-    "probes", "ceiling", "clustering", "disentanglement", "leakage", "density", "privacy", "likelihood", "robustness"
+    "probes",
+    "ceiling",
+    "clustering",
+    "disentanglement",
+    "leakage",
+    "density",
+    "privacy",
+    "alignment",
+    "likelihood",
+    "robustness",
 ]
-DEFAULT: tuple[Family, ...] = get_args(Family)[:-2]
-"""The others ask the model itself, which takes a while."""
+ASKING: tuple[Family, ...] = ("likelihood", "robustness")
+"""They ask the model itself, which takes a while."""
+DEFAULT: tuple[Family, ...] = tuple(family for family in get_args(Family) if family not in ASKING)
 
 
 class Settings(Section):
@@ -81,9 +91,12 @@ class Settings(Section):
 
     @property
     def measures(self) -> dict[str, Any]:
-        """What the Embedder asks of the model beside codes."""
+        """What the Embedder asks of the model beside codes, and which of that the last blessed model is asked, too."""
         samples = self.samples if "likelihood" in self.measure else 0
-        return {"samples": samples, "noise": self.noise if "robustness" in self.measure else (), "examples": self.asked}
+        noise = self.noise if "robustness" in self.measure else ()
+        bounded = {name.split("/")[0] for name, b in self.bless.items() if b.drop is not None or b.rise is not None}
+        again = [family for family in ASKING if family in bounded and family in self.measure]
+        return {"samples": samples, "noise": noise, "examples": self.asked, "again": again}
 
     @property
     def budgets(self) -> tuple[Budget, ...]:

@@ -8,9 +8,12 @@ import numpy as np
 
 from components.evaluator import rows, slicing
 from components.evaluator.examples import TEST, TRAIN, Chosen, NoTask, Task
-from components.evaluator.families.view import View
+from components.evaluator.families.both import Both
+from components.evaluator.families.view import Last, View
 from components.evaluator.schema import REPRESENTATIONS, Representation
 from components.evaluator.settings import Settings
+from components.evaluator.space import LastSpace
+from components.evaluator.wording import NOT_YET
 from components.metrics.baselines import pca
 from components.metrics.probes import Codes
 from components.metrics.targets import Kind
@@ -27,18 +30,30 @@ class Subject:
         chosen: the examples.
         settings: what to measure.
         seed: seed of draws, intervals and PCA.
+        last: the last blessed model's space, or why there is none to lead the codes into.
     """
 
-    def __init__(self, root: Path, head: rows.Header, chosen: Chosen, settings: Settings, *, seed: int):
+    def __init__(
+        self,
+        root: Path,
+        head: rows.Header,
+        chosen: Chosen,
+        settings: Settings,
+        *,
+        seed: int,
+        last: LastSpace | str = NOT_YET,
+    ):
         self._root = root
         self._head = head
         self._chosen = chosen
         self.settings = settings
         self.seed = seed
+        self._last = last
         spec = head.spec
         self.label = chosen.task("label", None, column=spec.label or "", kind="classification")
         self.tasks = tuple(self._task(name) for name in task_names(settings, spec))
         self.sensitive = chosen.task("sensitive", spec.sensitive, column=spec.sensitive or "", kind="classification")
+        self.both = Both.of(self.label, self.sensitive, seed=seed)
 
     @functools.cached_property
     def factors(self) -> np.ndarray | None:
@@ -100,19 +115,26 @@ class Subject:
             label=self.label,
             tasks=self.tasks,
             sensitive=self.sensitive,
+            both=self.both,
             factors=self.factors,
             stddev=lambda: self._gathered("embeddings", "stddev", TEST),
             nats=self.nats,
             measured=self._measured,
+            last=self._last_codes,
             settings=self.settings,
             seed=self.seed,
         )
 
-    def _codes(self, prefix: str, column: str) -> Codes:
-        return Codes(*(self._gathered(prefix, column, split) for split in (TRAIN, TEST)))
+    def _last_codes(self) -> Last | str:
+        if isinstance(self._last, str):
+            return self._last
+        return Last(self._codes("embeddings", "embedding", root=self._last.root), self._last.alignment)
 
-    def _gathered(self, prefix: str, column: str, split: str) -> np.ndarray:
-        return rows.gather(self._root, split, prefix=prefix, column=column, ids=self._ids(split))
+    def _codes(self, prefix: str, column: str, *, root: Path | None = None) -> Codes:
+        return Codes(*(self._gathered(prefix, column, split, root=root) for split in (TRAIN, TEST)))
+
+    def _gathered(self, prefix: str, column: str, split: str, *, root: Path | None = None) -> np.ndarray:
+        return rows.gather(root or self._root, split, prefix=prefix, column=column, ids=self._ids(split))
 
     def _ids(self, split: str) -> list[str]:
         return (self._chosen.train if split == TRAIN else self._chosen.test).ids

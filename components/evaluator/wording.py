@@ -23,6 +23,7 @@ SCORES = {
     "disentanglement/beta_vae": "BetaVAE score",
     "disentanglement/factor_vae": "FactorVAE score",
     "disentanglement/mig": "MIG",
+    "disentanglement/mig_sampled": "MIG by samples",
     "disentanglement/sap": "SAP",
     "disentanglement/sap_r2": "SAP (squared correlation)",
     "disentanglement/modularity": "modularity",
@@ -49,6 +50,16 @@ SCORES = {
     "fairness/worst_group": "accuracy in the worst group",
     "likelihood/elbo": "ELBO by samples",
     "likelihood/iwae": "IWAE bound",
+    "alignment/neighbors": "neighbors kept from the last blessed space",
+    "alignment/retrieval": "what an index of the last blessed space finds",
+    "alignment/retrieval/unaligned": "what an index of the last blessed space finds, without alignment",
+    "alignment/recall": "recall in an index of the last blessed space",
+    "alignment/recall/unaligned": "recall in an index of the last blessed space, without alignment",
+    "alignment/residual": "residual of the alignment",
+    "alignment/probe": "linear probe of the last blessed space",
+    "alignment/probe/before": "linear probe of the last blessed space, there",
+    "alignment/probe/unaligned": "linear probe of the last blessed space, without alignment",
+    "alignment/probe_drop": "drop of the linear probe of the last blessed space",
     "membership/advantage": "advantage of membership inference",
     "membership/auc": "AUC of membership inference",
 }
@@ -57,6 +68,9 @@ ROBUSTNESS = {
     "agreement": "agreement of k-NN",
     "drop": "drop of the linear probe",
 }
+NOT_YET = "no blessed model to compare with yet"
+SAME_SPACE = "the last blessed model is of the same space"
+OTHER_INPUTS = "the last blessed model takes other inputs, so it is not compared"
 CAPITAL = ("k-NN",)
 DECIMALS = {"nats": 2, "count": 0}
 

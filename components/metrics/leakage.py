@@ -70,7 +70,7 @@ def leakage(
         for name in readers
     }
     guessed = majority(attribute)
-    found, area = (None, None) if label is None else _from_label(label, attribute, seed)
+    found, area = (None, None) if label is None else from_label(label, attribute, seed=seed)
     return Leakage(
         probes=probes,
         majority=float(guessed.mean()),
@@ -86,8 +86,17 @@ def _correct(score: ProbeScore) -> np.ndarray:
     return score.outcomes.merit
 
 
-def _from_label(label: Targets, attribute: Targets, seed: int) -> tuple[Estimate, Estimate | None]:
-    """Returns accuracy and AUC of the attribute predicted from the label: counted for classes, else boosted trees."""
+def from_label(label: Targets, attribute: Targets, *, seed: int) -> tuple[Estimate, Estimate | None]:
+    """Returns accuracy and AUC of the attribute predicted from the label: counted for classes, else boosted trees.
+
+    Args:
+        label: the task's target, of any kind.
+        attribute: the attribute's values as classes, of the same examples.
+        seed: seed of the trees and of the bootstrap.
+
+    Returns:
+        Both; no AUC where the test part has one value of the attribute only.
+    """
     known = attribute.labels(np.arange(len(attribute.train)))
     if label.kind == "classification":
         probabilities = _counted(label, known)

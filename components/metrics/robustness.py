@@ -1,7 +1,8 @@
 """How codes, and what is read from them, move when the input is a little noisy."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -26,12 +27,14 @@ class Robustness:
             without targets and for numbers.
         drop: score of a probe that was trained on clean codes, on clean test codes minus on noisy ones: accuracy,
             accuracy on all of several labels at once, or R^2; None without targets.
+        outcomes: by the names above, what each of these is the mean of, [examples].
     """
 
     level: float
     displacement: Estimate
     agreement: Estimate | None
     drop: Estimate | None
+    outcomes: Mapping[str, np.ndarray] = field(repr=False)
 
 
 def displacement(clean: np.ndarray, noisy: np.ndarray, *, seed: int) -> Estimate:
@@ -51,10 +54,7 @@ def displacement(clean: np.ndarray, noisy: np.ndarray, *, seed: int) -> Estimate
     Raises:
         UndefinedError: if codes are not finite, or all clean ones are the same.
     """
-    if not (np.isfinite(clean).all() and np.isfinite(noisy).all()):
-        raise UndefinedError("some codes are not finite")
-    apart = _mean_distance(clean, seed)
-    return mean_estimate(np.linalg.norm(noisy - clean, axis=1) / apart, seed=seed)
+    return mean_estimate(_moved(clean, noisy, seed), seed=seed)
 
 
 def robustness(
@@ -75,39 +75,60 @@ def robustness(
     Raises:
         UndefinedError: if codes are not finite, all clean ones are the same, or the targets do not vary.
     """
-    moved = {level: displacement(clean.test, codes, seed=seed) for level, codes in noisy.items()}
+    moved = {level: _moved(clean.test, codes, seed) for level, codes in noisy.items()}
     if targets is None:
-        return tuple(Robustness(level, found, None, None) for level, found in moved.items())
+        return tuple(_robustness(level, {"displacement": each}, seed) for level, each in moved.items())
     targets.check()
     if not np.isfinite(clean.train).all():
         raise UndefinedError("some codes are not finite")
-    read = _read_all("knn", clean, noisy, targets, seed) if targets.kind != "regression" else []
-    merits = [outcomes(reading, targets.test).merit for reading in _read_all(probe, clean, noisy, targets, seed)]
+    read = read_all("knn", clean, noisy, targets, seed) if targets.kind != "regression" else []
+    merits = [outcomes(reading, targets.test).merit for reading in read_all(probe, clean, noisy, targets, seed)]
     found = []
     for place, level in enumerate(noisy, start=1):
-        same = _agreement(read[0], read[place], seed) if read else None
-        drop = mean_estimate(merits[0] - merits[place], seed=seed)
-        found.append(Robustness(level, moved[level], same, drop))
+        each = {"displacement": moved[level], "drop": merits[0] - merits[place]}
+        found.append(_robustness(level, each | ({"agreement": _same(read[0], read[place])} if read else {}), seed))
     return tuple(found)
 
 
-def _read_all(
-    probe: str, clean: Codes, noisy: Mapping[float, np.ndarray], targets: Targets, seed: int
-) -> list[Reading]:
-    """Fits a probe to clean codes once, and reads the clean test part and then every noisy one."""
-    shown = [clean.test, *noisy.values()]
+def _robustness(level: float, outcomes: Mapping[str, np.ndarray], seed: int) -> Robustness:
+    found = {name: mean_estimate(each, seed=seed) for name, each in outcomes.items()}
+    return Robustness(level, found["displacement"], found.get("agreement"), found.get("drop"), outcomes)
+
+
+def read_all(probe: str, codes: Codes, others: Mapping[Any, np.ndarray], targets: Targets, seed: int) -> list[Reading]:
+    """Fits a probe to codes once, and reads their test part and then other codes of the same test examples.
+
+    Args:
+        probe: name of the probe.
+        codes: what it is fitted to, and the first test part it reads.
+        others: further test parts, each [test examples, width].
+        targets: what it predicts.
+        seed: seed of the probe.
+
+    Returns:
+        One reading for `codes.test`, then one for each of `others`, in their order.
+    """
+    shown = [codes.test, *others.values()]
     rows = np.arange(len(targets.train))
     how = PROBES[probe]
-    prepared = how.prepare(Codes(clean.train, np.concatenate(shown)))
+    prepared = how.prepare(Codes(codes.train, np.concatenate(shown)))
     reading = how.read(prepared, rows, targets.labels(rows), seed)
     parts = np.array_split(reading.predictions, len(shown))
     shares = [None] * len(shown) if reading.probabilities is None else np.array_split(reading.probabilities, len(shown))
     return [Reading(part, share, reading.variance) for part, share in zip(parts, shares, strict=True)]
 
 
-def _agreement(clean: Reading, noisy: Reading, seed: int) -> Estimate:
+def _same(clean: Reading, noisy: Reading) -> np.ndarray:
+    """Whether each example is read the same, 0 or 1: [examples]."""
     same = clean.predictions == noisy.predictions
-    return mean_estimate((same if same.ndim == 1 else same.all(axis=1)).astype(float), seed=seed)
+    return (same if same.ndim == 1 else same.all(axis=1)).astype(float)
+
+
+def _moved(clean: np.ndarray, noisy: np.ndarray, seed: int) -> np.ndarray:
+    """How far each code moves, as a share of the mean distance of two examples: [examples]."""
+    if not (np.isfinite(clean).all() and np.isfinite(noisy).all()):
+        raise UndefinedError("some codes are not finite")
+    return np.linalg.norm(noisy - clean, axis=1) / _mean_distance(clean, seed)
 
 
 def _mean_distance(codes: np.ndarray, seed: int) -> float:

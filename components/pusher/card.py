@@ -95,6 +95,7 @@ def card(
             },
             "lineage": {
                 "space": evaluation.space,
+                "aligned_to": evaluation.aligned_to.space if evaluation.aligned_to else None,
                 "model_artifact": lineage.model,
                 "evaluation_artifact": lineage.evaluation,
                 "data_fingerprint": lineage.fingerprint,

@@ -12,7 +12,7 @@ MARKUP = re.compile(r"[\\`*\[\]|#~]|(?<![^\W_])_|_(?![^\W_])")
 """What Markdown may take for markup; an underscore within a word is none."""
 MOST = 12
 """Names that a list spells out."""
-TOLD = ("rate", "distortion", "elbo", "active_units")
+TOLD = ("rate", "distortion", "elbo", "active_units", "alignment/neighbors", "alignment/probe")
 ALL, AFTER = "/all", ("disentanglement", "clustering", "leakage", "attribute_inference", "fairness", "membership")
 SIDE = ("pca", "random", "raw", "ceiling")
 
@@ -130,6 +130,8 @@ def _limits(limits: Mapping[str, Any]) -> Iterator[str]:
 
 def _lineage(lineage: Mapping[str, Any]) -> Iterator[str]:
     yield f"- embedding space `{lineage['space']}`: codes of other spaces cannot be compared with these"
+    if "aligned_to" in lineage:
+        yield f"- the signature `embed_aligned` answers in space `{lineage['aligned_to']}`, which was blessed before"
     yield f"- model artifact {lineage['model_artifact']}, evaluation artifact {lineage['evaluation_artifact']}"
     if "evaluated_by" in lineage:
         yield f"- evaluated by code {lineage['evaluated_by']}, seed {lineage['seed']}"

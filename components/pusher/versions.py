@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from models.atomic import TEMPORARY, placed
+from models.artifact import METADATA, read_metadata
+from models.atomic import TEMPORARY, placed, write_whole
 from models.errors import InputError
 
 _log = logging.getLogger("metaprior.pusher")
@@ -21,6 +22,15 @@ def versions(folder: Path) -> list[int]:
     if not folder.is_dir():
         return []
     return sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal())
+
+
+def holding(folder: Path, space: str) -> int | None:
+    """Returns the newest version below a serving folder whose encoder is of a space, None where there is none."""
+    spaces = ((version, folder / str(version)) for version in reversed(versions(folder)))
+    found = (
+        version for version, path in spaces if (path / METADATA).exists() and read_metadata(path)["space"] == space
+    )
+    return next(found, None)
 
 
 @contextmanager
@@ -70,6 +80,26 @@ def push(saved_model: Path, folder: Path, beside: Mapping[Path, bytes] | None = 
     return version
 
 
+def renew(version: Path, beside: Mapping[Path, bytes]) -> bool:
+    """Replaces further files of a version of a held folder, each at once: a reader sees the old or the new one.
+
+    Args:
+        version: folder of the version.
+        beside: the files by their path in it.
+
+    Returns:
+        Whether one of them was missing or another.
+
+    Raises:
+        OSError: if the folder cannot be written.
+    """
+    old = {path: version / path for path, content in beside.items() if not _holds(version / path, content)}
+    for path, place in old.items():
+        place.parent.mkdir(exist_ok=True)
+        write_whole(place, beside[path])
+    return bool(old)
+
+
 def prune(folder: Path, keep: int) -> list[int]:
     """Removes all but the `keep` largest versions of a held folder, and what an interrupted push left.
 
@@ -88,6 +118,10 @@ def prune(folder: Path, keep: int) -> list[int]:
     except OSError as error:
         _log.warning("%s: an old version could not be removed: %s", folder, error)
     return gone
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == content
 
 
 def _words(error: OSError) -> str:

@@ -101,6 +101,12 @@ class Comparison:
     notes: tuple[str, ...]
 
     @property
+    def different(self) -> bool:
+        """Whether any metric of another run is held against the first one's."""
+        rows = (row for group in self.rows.values() for row in group)
+        return any(cell.difference is not None for row in rows for cell in row.cells)
+
+    @property
     def apart(self) -> list[Row]:
         """The metrics of which some run's interval does not overlap the first's."""
         return [row for rows in self.rows.values() for row in rows if any(cell.beyond for cell in row.cells)]

@@ -8,7 +8,7 @@ from components.evaluator.schema import Metric, find
 from components.evaluator.wording import in_words
 from components.report.comparison import Comparison, Entry, comparable
 from components.report.curves import SCORES, by_budget
-from components.report.style import Figure, as_text, layout, rounded
+from components.report.style import Figure, as_text, bars, layout, rounded
 from components.report.tasks import Task, probed, tasks
 
 COLORS = 10
@@ -82,8 +82,8 @@ def _point(place: int, entry: Entry, rate: Metric, distortion: Metric) -> Figure
         "name": as_text(entry.name),
         "x": rounded(np.array([rate.value])),
         "y": rounded(np.array([distortion.value])),
-        "error_x": _bars([rate], place),
-        "error_y": _bars([distortion], place),
+        "error_x": bars([rate], color=color(place)),
+        "error_y": bars([distortion], color=color(place)),
         "marker": {"size": 12, "symbol": symbol(place), "color": f"var(--{color(place)})"},
         "hovertemplate": f"{as_text(entry.name)}: rate %{{x:.2f}}, distortion %{{y:.2f}} nats<extra></extra>",
     }
@@ -96,22 +96,8 @@ def _line(entry: Entry, place: int, curve: dict[str, Metric], budgets: Sequence[
         "name": as_text(entry.name),
         "x": [budgets.index(budget) + shift for budget in curve],
         "y": rounded(np.array([metric.value for metric in curve.values()])),
-        "error_y": _bars(list(curve.values()), place),
+        "error_y": bars(list(curve.values()), color=color(place)),
         "line": {"color": f"var(--{color(place)})", "width": 2},
         "marker": {"size": 8, "symbol": symbol(place), "color": f"var(--{color(place)})"},
         "hovertemplate": f"{as_text(entry.name)}: %{{y:.3f}}<extra></extra>",
-    }
-
-
-def _bars(metrics: Sequence[Metric], place: int) -> Figure:
-    """Returns error bars; of no length where there is no interval."""
-    ends = [metric.interval or (metric.value, metric.value) for metric in metrics]
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": rounded(np.array([end[1] - metric.value for end, metric in zip(ends, metrics, strict=True)])),
-        "arrayminus": rounded(np.array([metric.value - end[0] for end, metric in zip(ends, metrics, strict=True)])),
-        "thickness": 1,
-        "width": 0,
-        "color": f"var(--{color(place)})",
     }

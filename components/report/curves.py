@@ -7,7 +7,7 @@ import numpy as np
 from components.evaluator.names import Name
 from components.evaluator.schema import REPRESENTATIONS, Evaluation, Metric, Representation
 from components.evaluator.wording import WORDS
-from components.report.style import CEILING, GUESS, Figure, across, layout, rounded
+from components.report.style import CEILING, GUESS, Figure, across, bars, layout, rounded
 from components.report.tasks import Task
 
 LINES: dict[Representation, Figure] = {
@@ -89,24 +89,14 @@ def _figure(evaluation: Evaluation, what: str, kind: str, task: Task) -> Figure 
 
 def _line(name: Representation, curve: dict[str, Metric], places: dict[str, int], *, shift: float) -> Figure:
     """Returns one representation's values with intervals, moved sideways so that intervals stay apart."""
-    values = np.array([metric.value for metric in curve.values()])
-    low, high = np.array([metric.interval or (metric.value, metric.value) for metric in curve.values()]).T
     look = LINES[name]
     return {
         "type": "scatter",
         "mode": "lines+markers",
         "name": WORDS[name],
         "x": [places[budget] + shift for budget in curve if budget in places],
-        "y": rounded(values),
-        "error_y": {
-            "type": "data",
-            "symmetric": False,
-            "array": rounded(high - values),
-            "arrayminus": rounded(values - low),
-            "thickness": 1,
-            "width": 0,
-            "color": f"var(--{name})",
-        },
+        "y": rounded(np.array([metric.value for metric in curve.values()])),
+        "error_y": bars(list(curve.values()), color=name),
         "line": {"color": f"var(--{name})", "width": look["width"], "dash": look["dash"]},
         "marker": {"color": f"var(--{name})", "symbol": look["symbol"], "size": 9 if name == "encoder" else 7},
         "hovertemplate": f"{WORDS[name]}: %{{y:.3f}}<extra></extra>",

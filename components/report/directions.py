@@ -7,6 +7,7 @@ LOWER = (
     *("decomposition/total_correlation", "decomposition/dimension_wise_kl", "decomposition/mismatch", "distortion"),
     *("fairness/demographic_parity", "fairness/equal_opportunity", "fairness/equalized_odds"),
     *("disentanglement/unfairness", "robustness/displacement", "robustness/drop"),
+    *("alignment/residual", "alignment/probe_drop"),
 )
 NEITHER = ("rate", "active_units", "decomposition/mutual_information", "efficiency")
 

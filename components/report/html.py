@@ -9,7 +9,7 @@ from components.evaluator.names import LIKELIHOOD, PRIVACY
 from components.evaluator.sample import Sample
 from components.evaluator.schema import REPRESENTATIONS, Evaluation
 from components.evaluator.wording import WORDS, heading, in_words
-from components.report import nats, tables
+from components.report import alignment, nats, tables
 from components.report.curves import LINES, SCORES, ceiling_of, label_distortion, label_efficiency
 from components.report.embedding_map import embedding_map, legend
 from components.report.factors import heatmap
@@ -63,7 +63,7 @@ def render(evaluation: Evaluation, sample: Sample, files: Mapping[str, bytes] | 
         "rows": summary_rows(evaluation),
         "probed": places,
         "ceilings": [place for place in places if ceiling_of(evaluation, place.task)],
-        "panels": tables.panels(evaluation),
+        "panels": tables.panels(evaluation) | {"alignment": alignment.rows(evaluation)},
         "privacy": tables.measured(evaluation, PRIVACY),
         "likelihood": tables.measured(evaluation, LIKELIHOOD),
         "heatmap": heatmap(evaluation),

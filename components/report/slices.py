@@ -9,7 +9,7 @@ from components.evaluator.names import Name
 from components.evaluator.schema import Evaluation, Metric, find
 from components.evaluator.wording import heading, number
 from components.report.directions import has_a_better, lower_is_better
-from components.report.style import DOTTED, Figure, across, as_text, layout, rounded
+from components.report.style import DOTTED, Figure, across, as_text, bars, layout, rounded
 from components.report.summary import interval_in_words
 
 ROW, FRAME = 26, 90
@@ -68,24 +68,14 @@ def _plot(evaluation: Evaluation, id: str, column: str, name: str, metrics: list
     whole = find(evaluation.metrics, name)
     unit = metrics[0].unit
     words = heading(name, explains=evaluation.data.explains)
-    values = np.array([metric.value for metric in metrics])
-    low, high = np.array([metric.interval or (metric.value, metric.value) for metric in metrics]).T
     labels = [f"{as_text(_value(metric))} ({metric.count:,})" for metric in metrics]
     trace = {
         "type": "scatter",
         "mode": "markers",
-        "x": rounded(values),
+        "x": rounded(np.array([metric.value for metric in metrics])),
         "y": list(range(len(metrics))),
         "text": labels,
-        "error_x": {
-            "type": "data",
-            "symmetric": False,
-            "array": rounded(high - values),
-            "arrayminus": rounded(values - low),
-            "thickness": 1.5,
-            "width": 0,
-            "color": "var(--encoder)",
-        },
+        "error_x": bars(metrics, color="encoder", thickness=1.5),
         "marker": {"size": 9, "color": "var(--encoder)"},
         "hovertemplate": "%{text}: %{x:.3f}<extra></extra>",
     }

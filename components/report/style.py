@@ -1,7 +1,8 @@
 """The common look of the plots: no frame, hairline grid, the page's own colors and type."""
 
 import html
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -11,6 +12,20 @@ DOTTED = {"color": "var(--ink)", "width": 1.5, "dash": "dot"}
 CEILING = DOTTED
 GUESS = {"color": "var(--muted)", "width": 1, "dash": "solid"}
 LONGEST_NAME = 24
+
+
+class Measured(Protocol):
+    """A number with its interval, None where there is none."""
+
+    @property
+    def value(self) -> float:
+        """The number."""
+        ...
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Where the true one lies, with 95 % confidence."""
+        ...
 
 
 def layout(*, x: str, y: str, xaxis: Figure | None = None, yaxis: Figure | None = None) -> Figure:
@@ -71,6 +86,27 @@ def points(x: np.ndarray, y: np.ndarray, *, color: str, name: str, hover: str) -
         "name": name,
         "marker": {"size": 5, "opacity": 0.75, "color": f"var(--{color})"},
         "hovertemplate": f"{hover}<extra></extra>",
+    }
+
+
+def bars(shown: Sequence[Measured], *, color: str, thickness: float = 1) -> Figure:
+    """Returns error bars; of no length where there is no interval.
+
+    Args:
+        shown: the numbers they are around.
+        color: name of the page's color.
+        thickness: of a bar, pixels.
+    """
+    values = np.array([one.value for one in shown])
+    low, high = np.array([one.interval or (one.value, one.value) for one in shown]).T
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": rounded(high - values),
+        "arrayminus": rounded(values - low),
+        "thickness": thickness,
+        "width": 0,
+        "color": f"var(--{color})",
     }
 
 

@@ -23,6 +23,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "Likelihood by samples": ("likelihood",),
     "Robustness to noise": ("robustness",),
     "Privacy": ("membership",),
+    "Compatibility with the last blessed space": ("alignment",),
 }
 OTHERS = "Other numbers"
 PANELS = {"disentanglement": DISENTANGLEMENT, "clusters": CLUSTERING, "leakage": LEAKAGE, "fairness": FAIRNESS}

@@ -1,5 +1,9 @@
 """`metaprior query`: asks a server, ours or any TensorFlow Serving."""
 
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -8,11 +12,14 @@ from pipeline.cli import options
 
 EXAMPLES = """\b
 Examples:
-  metaprior query                       what is being served
-  metaprior query one.png two.jpg       embed pictures
-  metaprior query rows.csv              embed the rows of a table (with a header line)
-  metaprior query '[[0.1, 0.2, 0.3]]'   embed vectors
+  metaprior query                                  what is being served
+  metaprior query one.png two.jpg                  embed pictures
+  metaprior query photos/ --out photos.parquet     embed a folder of them into a file
+  metaprior query rows.csv                         embed the rows of a table (with a header line)
+  metaprior query vectors.npy --out codes.parquet  embed the rows of an array
+  metaprior query '[[0.1, 0.2, 0.3]]'              embed vectors
 """
+FILE = click.Path(path_type=Path)
 
 
 @click.command("query", epilog=EXAMPLES)
@@ -20,36 +27,63 @@ Examples:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where the server is.")
 @click.option("--rest-port", type=click.IntRange(1, 65535), help="Its REST port.  [default: 8501]")
 @click.option("--port", type=click.IntRange(1, 65535), help="Its gRPC port, to ask over gRPC instead.")
+@click.option("--ca", type=FILE, help="Encrypt, and trust servers with a certificate of this PEM file.")
+@click.option("--token-file", type=FILE, help="The file that holds the bearer token to send.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="Seconds until the answer to a request; large inputs take several.",
+)
 @click.option("--model", default="encoder", show_default=True, help="The model's name.")
 @click.option("--version", type=click.IntRange(1), help="A version of it; the newest by default.")
+@click.option("--label", help="A version of it by its label, such as stable.")
 @click.option("--signature", help="A signature of it; `embed_bytes` for pictures, else `embed`, by default.")
+@click.option("--out", type=FILE, metavar="FILE.parquet", help="Write the answer there instead of printing it.")
 @options.as_json
-def command(inputs: tuple[str, ...], signature: str | None, version: int | None, as_json: bool, **server) -> None:
+def command(inputs: tuple[str, ...], out: Path | None, as_json: bool, signature: str | None, **asking) -> None:
     """Ask a server for embeddings; without INPUT, what it serves.
 
-    INPUT is one or more pictures, a CSV file, a JSON file, or JSON text.
+    INPUT is one or more pictures or folders of them, a CSV or Parquet table, an NPY array, a JSON file, or JSON
+    text. What is large is read, sent and written piece by piece.
     """
+    from models.errors import InputError
     from pipeline import query
-    from serving.client import Client
 
-    address = {"rest_port": server["rest_port"], "grpc_port": server["port"], "model": server["model"]}
-    with Client(server["host"], **address) as client, query.hint_where_no_server_is():
-        if inputs:
-            found: Any = query.ask(client, inputs, signature=signature, version=version)
+    if out and out.suffix != ".parquet":
+        raise InputError(f"--out {out}: must end in .parquet.")
+    if out and not inputs:
+        raise InputError("--out: there is nothing to embed. Name an INPUT.")
+    version: dict[str, Any] = {"version": asking.pop("version"), "label": asking.pop("label")}
+    model = asking["model"]
+    with _client(**asking) as client, query.hint_where_no_server_is():
+        if not inputs:
+            found = query.facts(client, **version)
+            options.print_json(found) if as_json else _show_facts(model, found)
+            return
+        # A bar and rows on one terminal would overwrite each other.
+        bar = out is not None or not sys.stdout.isatty()
+        parts = query.ask(client, inputs, signature=signature, bar=bar, **version)
+        if out:
+            rows = query.write(parts, out)
+            click.echo(f"{rows:,} embedding{'' if rows == 1 else 's'} written to {out}")
         else:
-            found = query.facts(client, version=version)
-    if as_json:
-        options.print_json(found)
-    elif isinstance(found, dict):
-        _show_facts(server["model"], found)
-    else:
-        _show_rows(found)
+            (_print_json if as_json else _show_rows)(query.records(parts))
+
+
+def _client(*, host: str, port: int | None, ca: Path | None, token_file: Path | None, **rest: Any) -> Any:
+    from serving.client import Client, Credentials
+
+    return Client(host, grpc_port=port, credentials=Credentials(ca=ca, token_file=token_file), **rest)
 
 
 def _show_facts(model: str, found: dict[str, Any]) -> None:
     for version in found["versions"]:
         trouble = f": {version['message']}" if version["message"] else ""
         click.echo(f"{model} version {version['version']} {version['state']}{trouble}")
+    if found["space"]:
+        click.echo(f"  space {found['space']}")
     for name, sides in sorted(found["signatures"].items()):
         takes, gives = (", ".join(_tensor(key, sides[side][key]) for key in sides[side]) for side in sides)
         click.echo(f"  {name}: {takes} -> {gives}")
@@ -60,7 +94,16 @@ def _tensor(name: str, tensor: dict[str, Any]) -> str:
     return f"{name} {tensor['type']}[{shape}]"
 
 
-def _show_rows(rows: list[dict[str, Any]]) -> None:
+def _print_json(rows: Iterable[dict[str, Any]]) -> None:
+    """Prints a list without ever holding it."""
+    before = "["
+    for row in rows:
+        click.echo(f"{before}\n  {json.dumps(row, ensure_ascii=False)}", nl=False)
+        before = ","
+    click.echo("[]" if before == "[" else "\n]")
+
+
+def _show_rows(rows: Iterable[dict[str, Any]]) -> None:
     for row in rows:
         if "embedding" not in row or "rate" not in row:
             click.echo(str(row))

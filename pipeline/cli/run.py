@@ -18,7 +18,8 @@ def command(path: str | None, **flags) -> int:
 
     Everything is checked first. What an earlier run did already is taken from its cache; a run that was
     killed resumes where it was. Flags win over the file, and --set over the other flags; a --model other
-    than the file's takes its own parameters' defaults.
+    than the file's takes its own parameters' defaults. With choose.task, the model is the one that the
+    frontier of the sweep of the same name gives.
     """
     if path is None and flags["data"] is None and not flags["sets"]:
         raise click.UsageError("give --config FILE or --data PATH.", click.get_current_context())
@@ -26,6 +27,8 @@ def command(path: str | None, **flags) -> int:
     from pipeline import loading
 
     config = loading.load(path, **flags)
+    if config.choose.task is not None:
+        config = _chosen(config, flags["model"])
 
     from pipeline import preflight
 
@@ -33,4 +36,16 @@ def command(path: str | None, **flags) -> int:
 
     from pipeline import show
 
-    return show.run(config, heading=f"{config.model.recipe} on {preflight.in_words(description)}")
+    return show.run(config, heading=show.heading(config, description))
+
+
+def _chosen(config, model: str | None):
+    """Returns the configuration with the model that the sweep's frontier gives, and says which."""
+    from models.errors import InputError
+    from pipeline.sweep import choose
+
+    if model is not None:
+        raise InputError("--model: choose.task takes the model from the frontier. Leave one of them out.")
+    config, lines = choose.chosen(config)
+    click.echo("\n".join([*lines, ""]))
+    return config

@@ -29,6 +29,7 @@ def command(run: str | None, port: int, host: str, output: Path) -> None:
 
         board = program.TensorBoard(plugins=default.get_plugins())
     with boards.folder(output, run) as folder:
-        board.configure(["tensorboard", f"--logdir={folder}", f"--port={port}", f"--host={host}"])
+        flags = [f"--logdir={folder}", f"--port={port}", f"--host={host}", f"--load_fast={boards.reader(folder)}"]
+        board.configure(["tensorboard", *flags])
         click.echo(f"TensorBoard on {training}: http://{host}:{port} (Ctrl-C stops it)")
         raise SystemExit(board.main())

@@ -1,27 +1,21 @@
 """Which encoder of a sweep to bless: the best at a task, within bounds on what it costs and gives away."""
 
-import json
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from components.evaluator.schema import Evaluation, Metric, find, read_evaluation
 from components.frontier.request import better
 from components.frontier.schema import FRONTIER_FILE, Configuration, Frontier, Trial, read_frontier
 from components.frontier.wording import amount
-from models.atomic import write_whole
 from models.errors import InputError
+from pipeline.config import Config
 from pipeline.listing import shown
 from pipeline.problems import closest
-from pipeline.show import program
 from pipeline.store import FRONTIER, Store
+from pipeline.sweep.choice import Choice, common, sets, words
 
-RUN_FILE = "run.yaml"
 STORE = "metadata.sqlite"
 
 
@@ -43,35 +37,36 @@ class Candidate:
     leakage: Metric | None
 
 
-@dataclass(frozen=True)
-class Choice:
-    """The encoder to bless.
+def chosen(config: Config) -> tuple[Config, list[str]]:
+    """Returns a run configuration with the model of the frontier that its section `choose` asks for.
+
+    Recipe, parameters, latent, seed and epochs are the chosen trial's, all else is the configuration's own: on the
+    data of the sweep the training comes from the cache, on other data the same model is trained anew.
 
     Args:
-        sweep: name of the sweep.
-        task: the metric that decided.
-        better: whether higher or lower values of it are better.
-        configuration: name of the chosen configuration.
-        mean: the task's mean over the configuration's seeds.
-        unit: its unit.
-        seed: the chosen trial's.
-        trial: the chosen trial.
-        excluded: a line for each configuration that is not eligible.
-        command: what trains, blesses and pushes it; the training comes from the cache.
-        notes: what else to know.
-    """
+        config: a run configuration; the frontier is that of the sweep of its name.
 
-    sweep: str
-    task: str
-    better: str
-    configuration: str
-    mean: float
-    unit: str
-    seed: int
-    trial: Trial
-    excluded: tuple[str, ...]
-    command: str
-    notes: tuple[str, ...]
+    Returns:
+        The configuration, and what was chosen in words; both unchanged and empty where `choose.task` is null.
+
+    Raises:
+        InputError: if there is no frontier yet, or nothing on it meets the bounds.
+    """
+    wanted = config.choose
+    if wanted.task is None:
+        return config, []
+    bounds = Bounds(rate=wanted.max_rate, distortion=wanted.max_distortion, leakage=wanted.max_leakage)
+    place = latest(config.output, config.name)
+    found = choose(place, task=wanted.task, bounds=bounds, key="choose.task")
+    trial = found.trial
+    of_trial = {"recipe": trial.recipe, "parameters": dict(trial.parameters), "latent": trial.latent}
+    changes = {
+        "model": config.model.model_copy(update=of_trial),
+        "training": config.training.model_copy(update={"epochs": trial.epochs}),
+        "seed": trial.seed,
+    }
+    heading = f"From {shown(place / FRONTIER_FILE)}:"
+    return config.model_copy(update=changes), [heading, *(f"  {line}" for line in words(found))]
 
 
 def latest(output: Path, name: str) -> Path:
@@ -91,7 +86,7 @@ def latest(output: Path, name: str) -> Path:
     return Path(max(found, key=lambda artifact: artifact.id).uri)
 
 
-def choose(place: Path, *, task: str, bounds: Bounds) -> Choice:
+def choose(place: Path, *, task: str, bounds: Bounds, key: str = "--task") -> Choice:
     """Returns the encoder to bless, and writes the run configuration of the sweep beside the frontier.
 
     The configuration with the best mean over seeds is taken, of it the seed with the best value; both must
@@ -101,13 +96,14 @@ def choose(place: Path, *, task: str, bounds: Bounds) -> Choice:
         place: the frontier's folder.
         task: a metric, or a column that probes predict: the linear probe with the most labels.
         bounds: what the encoder may cost and give away.
+        key: what a person calls the task, for the error message.
 
     Raises:
         InputError: if the task was not measured, or nothing meets the bounds.
     """
     frontier = read_frontier(place / FRONTIER_FILE)
     groups = {one.name: _candidates(frontier, one, task) for one in frontier.configurations}
-    metric = _named(groups, task)
+    metric = _named(groups, task, key)
     sign = -1 if better(metric) == "lower" else 1
     reasons = {one.name: list(_reasons(one, groups[one.name], bounds, metric)) for one in frontier.configurations}
     open_ = [name for name, why in reasons.items() if not why]
@@ -127,25 +123,9 @@ def choose(place: Path, *, task: str, bounds: Bounds) -> Choice:
         seed=best.trial.seed,
         trial=best.trial,
         excluded=tuple(f"{one}: {'; '.join(why)}" for one, why in reasons.items() if why),
-        command=_command(place, frontier, best.trial),
-        notes=tuple(_notes(groups, bounds)),
+        path=common(place, frontier),
+        sets=sets(best.trial),
     )
-
-
-def lines(choice: Choice) -> list[str]:
-    """Returns a choice in words, the command last."""
-    said = amount(choice.mean, choice.unit)
-    trial = choice.trial
-    return [
-        f"{choice.configuration}: {choice.task} {said}, the mean over its seeds; seed {choice.seed} is its best.",
-        f"  rate {amount(trial.rate.value, 'nats')}, distortion {amount(trial.distortion.value, 'nats')}, "
-        f"{trial.epochs} epochs",
-        *(f"  {note}" for note in choice.notes),
-        *(f"Excluded {line}" for line in choice.excluded),
-        "",
-        "Bless and push it; what was trained comes from the cache:",
-        f"  {choice.command}",
-    ]
 
 
 def _candidates(frontier: Frontier, one: Configuration, task: str) -> list[Candidate]:
@@ -173,7 +153,7 @@ def _task(evaluation: Evaluation, task: str) -> Metric | None:
     return probes[-1] if probes else None
 
 
-def _named(groups: dict[str, list[Candidate]], task: str) -> str:
+def _named(groups: dict[str, list[Candidate]], task: str, key: str) -> str:
     """Returns the name of the metric that decides.
 
     Raises:
@@ -187,7 +167,7 @@ def _named(groups: dict[str, list[Candidate]], task: str) -> str:
         known += [evaluation.data.label] if evaluation.data.label else []
         near = closest(task, known)
         hint = f"Did you mean {near}?" if near else f"Measured are {', '.join(known)}."
-        raise InputError(f"--task: {task} is neither a metric nor a column that the trials measured. {hint}")
+        raise InputError(f"{key}: {task} is neither a metric nor a column that the trials measured. {hint}")
     return name
 
 
@@ -207,14 +187,20 @@ def _faults(rate: float, distortion: float, group: Sequence[Candidate], bounds: 
         yield f"rate {amount(rate, 'nats')} is above {bounds.rate:g}"
     if bounds.distortion is not None and distortion > bounds.distortion:
         yield f"distortion {amount(distortion, 'nats')} is above {bounds.distortion:g}"
+    if bounds.leakage is None:
+        return
     leaks = [candidate.leakage for candidate in group if candidate.leakage]
-    if bounds.leakage is not None and leaks and (value := _mean(leaks)) > bounds.leakage:
+    if len(leaks) < len(group):
+        yield "its leakage was not measured"
+    elif (value := _mean(leaks)) > bounds.leakage:
         yield f"{leaks[0].name} {value:.3f} is above {bounds.leakage:g}"
 
 
 def _nearest(frontier: Frontier, groups: dict[str, list[Candidate]], bounds: Bounds) -> str:
     """Returns each bound with the least that any configuration has of it."""
     leaks = [_mean([c.leakage for c in group]) for group in groups.values() if all(c.leakage for c in group)]
+    if bounds.leakage is not None and not leaks:
+        return "leakage was not measured, which takes data.sensitive and leakage in evaluation.measure"
     told = (
         ("rate", bounds.rate, [one.rate.value for one in frontier.configurations], " nats"),
         ("distortion", bounds.distortion, [one.distortion.value for one in frontier.configurations], " nats"),
@@ -227,31 +213,6 @@ def _nearest(frontier: Frontier, groups: dict[str, list[Candidate]], bounds: Bou
     )
 
 
-def _notes(groups: dict[str, list[Candidate]], bounds: Bounds) -> Iterator[str]:
-    everyone = [candidate for group in groups.values() for candidate in group]
-    if bounds.leakage is not None and not any(candidate.leakage for candidate in everyone):
-        yield (
-            "leakage is not measured, so --max-leakage excludes nothing: it takes data.sensitive and evaluations "
-            "with a metric leakage/..."
-        )
-
-
 def _mean(metrics: Iterable[Metric | None]) -> float:
     values = [metric.value for metric in metrics if metric]
     return sum(values) / len(values)
-
-
-def _command(place: Path, frontier: Frontier, trial: Trial) -> str:
-    """Writes what all trials have in common as a configuration, and returns the command that adds the choice."""
-    text = yaml.safe_dump(_plain(frontier.run), sort_keys=False, allow_unicode=True)
-    path = write_whole(place / RUN_FILE, text.encode())
-    sets = {"model.latent": trial.latent, "seed": trial.seed, "training.epochs": trial.epochs}
-    sets |= {f"model.parameters.{name}": value for name, value in trial.parameters.items()}
-    pairs = [part for key, value in sets.items() for part in ("--set", f"{key}={json.dumps(value)}")]
-    return shlex.join([program(), "run", "--config", shown(path), "--model", trial.recipe, *pairs])
-
-
-def _plain(run: dict[str, Any]) -> dict[str, Any]:
-    """Returns the run configuration without the model's own, which the command gives."""
-    model = {key: value for key, value in run["model"].items() if key not in ("recipe", "parameters", "latent")}
-    return run | {"model": model}

@@ -17,7 +17,7 @@ from pipeline.ingestion.source import Description
 from pipeline.launch import write_settings
 from pipeline.listing import shown
 from pipeline.lock import locked
-from pipeline.show import program
+from pipeline.show import output_flag, program
 from pipeline.signals import end_by_interrupt
 from pipeline.sweep import grid
 from pipeline.sweep.pool import Failed, Finished, Pool
@@ -120,7 +120,7 @@ def _measured(trial: grid.Trial, result: dict[str, Any]) -> Measured:
 
 def common(config: Config) -> dict[str, Any]:
     """Returns what the trials have in common, as a run configuration that means the same in every folder."""
-    plain = config.model_dump(mode="json", exclude={"sweep"})
+    plain = config.model_dump(mode="json", exclude={"sweep", "choose"})
     plain["output"] = str(config.output.resolve())
     source = Path(config.data.source).expanduser()
     if source.exists():
@@ -143,7 +143,8 @@ def _folder(config: Config) -> Path:
 
 def _schedule(config: Config, description: Description, folder: Path) -> Schedule:
     section = config.sweep
-    plain = config.model_dump(mode="json", exclude={"output": True, "serving": True, "sweep": {"minutes", "jobs"}})
+    left_out = {"output": True, "serving": True, "choose": True, "sweep": {"minutes", "jobs"}}
+    plain = config.model_dump(mode="json", exclude=left_out)
     what = [plain, description.fingerprint, code.version(*TRAINED_BY)]
     return Schedule(
         grid.arms(config),
@@ -160,7 +161,7 @@ def _learned(place: Path, left_out: list[str], config: Config) -> list[str]:
     """Returns the lines that a sweep ends with."""
     frontier: Frontier = read_frontier(place / FRONTIER_FILE)
     advice = frontier.recommendation
-    output = [] if config.output == Path("runs") else ["--output", str(config.output)]
+    output = output_flag(config)
     choose = shlex.join([program(), "choose", config.name, "--task", frontier.usefulness.metric, *output])
     board = shlex.join([program(), "tensorboard", config.name, *output])
     lines = ["", f"Recommended: {advice.text}", *([f"  {advice.note}"] if advice.note else [])]

@@ -44,3 +44,18 @@ class Sweep(Section):
         description="The metric that decides promotions and is the third axis; null takes the linear probe with the "
         "most labels.",
     )
+
+
+class Choose(Section):
+    """Which encoder of the sweep of the run's name `metaprior run` takes; without a task, the model is `model`."""
+
+    task: str | None = Field(
+        default=None,
+        description="What the encoder shall be best at: a metric, or a column, which stands for its linear probe with "
+        "the most labels. The run takes recipe, parameters, latent, seed and epochs from the frontier.",
+    )
+    max_rate: float | None = Field(default=None, description="The most a code may say, nats.")
+    max_distortion: float | None = Field(default=None, description="The most a code may leave out, nats.")
+    max_leakage: float | None = Field(
+        default=None, description="The most the worst `leakage/...` metric may be: what codes give away."
+    )

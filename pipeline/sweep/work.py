@@ -97,7 +97,13 @@ class Work:
             run, _ = write_settings(config)
             self._view.start(slot, trial)
             promotable = trial.rung < len(self._rungs) - 1
-            self._pool.order(slot, run=run, config=config.model_dump(mode="json"), promotable=promotable)
+            models = [] if self._head_done else self._models()
+            self._pool.order(slot, run=run, config=config.model_dump(mode="json"), promotable=promotable, models=models)
+
+    def _models(self) -> list[dict[str, Any]]:
+        """Returns the section `model` of every configuration."""
+        trials = (Trial(arm, self._config.seed, 0, self._rungs[0]) for arm in grid.arms(self._config))
+        return [grid.run_of(self._config, trial).model.model_dump(mode="json") for trial in trials]
 
     def _take(self, slot: int, told: Told) -> None:
         trial = self._view.running[slot].trial

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from models.checkpoints import KEEP
+from pipeline import paths
 from pipeline.config import Config
 from pipeline.failures import reason
 from pipeline.worker import Events, end_with_listener, route_logs
@@ -43,8 +44,8 @@ def carry_out(order: dict[str, Any], events: Events) -> dict[str, Any]:
     """Runs what an order asks for and returns where its results lie.
 
     Args:
-        order: `run` (the run's id), `config`, and either `promotable` (whether the trial may train on later) or
-            `request` and `ids` of the frontier.
+        order: `run` (the run's id), `config`, and either `promotable` (whether the trial may train on later) and
+            `models` (the sections of all configurations, with the first trial) or `request` and `ids` of the frontier.
         events: told what happens.
 
     Raises:
@@ -59,6 +60,8 @@ def carry_out(order: dict[str, Any], events: Events) -> dict[str, Any]:
         runner.run(graph.frontier(config, request=order["request"], ids=order["ids"]))
         return {"frontier": runner.outputs["Frontier"]["frontier"][0].uri}
     pipeline = graph.trial(config)
+    if order["models"]:
+        _declare(config, order["models"])
     kept = Path(graph.checkpoints(pipeline))
     _keep(kept, order["promotable"])
     runner.run(pipeline)
@@ -70,6 +73,15 @@ def carry_out(order: dict[str, Any], events: Events) -> dict[str, Any]:
     outputs = {name: runner.outputs[component][key][0] for name, (component, key) in found.items()}
     places = {name: {"id": artifact.id, "uri": artifact.uri} for name, artifact in outputs.items()}
     return places | {"checkpoints": str(kept)}
+
+
+def _declare(config: Config, models: list[dict[str, Any]]) -> None:
+    """Has TensorBoard's HParams table a column for each parameter of each recipe of the sweep."""
+    from models import board
+
+    training = config.training.model_dump(mode="json")
+    rows = (board.hyperparameters(model, training, seed=config.seed, objective="") for model in models)
+    board.declare(paths.trainings(config), dict.fromkeys(name for row in rows for name in row))
 
 
 def _keep(checkpoints: Path, wanted: bool) -> None:

@@ -6,6 +6,7 @@ their reasons.
 
 from collections.abc import Callable, Iterator, Mapping
 
+from components.evaluator.families.alignment import alignment
 from components.evaluator.families.clustering import clustering
 from components.evaluator.families.density import density
 from components.evaluator.families.disentanglement import disentanglement
@@ -28,6 +29,7 @@ FAMILIES: Mapping[str, Measure] = {
     "leakage": leakage,
     "density": density,
     "privacy": privacy,
+    "alignment": alignment,
     "likelihood": likelihood,
     "robustness": robustness,
 }

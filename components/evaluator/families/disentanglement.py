@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import scipy.stats
 
-from components.evaluator.families.view import View
+from components.evaluator.families.factored import Factored
+from components.evaluator.families.view import NOT_NORMAL, View
 from components.evaluator.finding import Finding
 from components.evaluator.schema import Omission
-from components.metrics import dci as dci_module
-from components.metrics.disentanglement import mig, modularity
+from components.metrics.dci import dci_lasso
+from components.metrics.disentanglement import mig, mig_sampled, modularity
 from components.metrics.explicitness import explicitness
 from components.metrics.intervals import CONFIDENCE, Interval
 from components.metrics.irs import irs
@@ -19,34 +20,36 @@ from components.metrics.undefined import UndefinedError
 from components.metrics.unfairness import counterparts, factor_unfairness
 from components.metrics.votes import beta_vae_score, factor_vae_score
 
-Score = Callable[[np.ndarray, np.ndarray, np.random.Generator], dict[str, float]]
+Score = Callable[[Factored], dict[str, float]]
+
+MIXTURE = 2_000
+"""Examples of the mixture that codes are drawn from and held against: time grows with the square of their number."""
 
 
-def _dci(codes: np.ndarray, factors: np.ndarray, rng: np.random.Generator) -> dict[str, float]:
-    found = dci_module.dci_histogram(codes, factors, rng, **_parts(codes))
-    return {f"dci_{name}": getattr(found, name) for name in ("disentanglement", "completeness", "informativeness")}
+def _dci(found: Factored) -> dict[str, float]:
+    return {f"dci_{name}": getattr(found.dci, name) for name in ("disentanglement", "completeness", "informativeness")}
 
 
-def _dci_lasso(codes: np.ndarray, factors: np.ndarray, rng: np.random.Generator) -> dict[str, float]:
-    found = dci_module.dci_lasso(codes, factors, rng, **_parts(codes))
-    return {f"dci_lasso_{name}": getattr(found, name) for name in ("disentanglement", "completeness")}
+def _dci_lasso(found: Factored) -> dict[str, float]:
+    scores = dci_lasso(found.codes, found.factors, found.rng, **found.parts)
+    return {f"dci_lasso_{name}": getattr(scores, name) for name in ("disentanglement", "completeness")}
 
 
-def _parts(codes: np.ndarray) -> dict[str, int]:
-    """Two thirds to learn from, a third to score on, as the published 10,000 and 5,000 are."""
-    test = len(codes) // 3
-    return {"train": len(codes) - test, "test": test}
+def _mig_sampled(found: Factored) -> dict[str, float]:
+    if found.stddev is None:
+        raise UndefinedError(NOT_NORMAL)
+    return {"mig_sampled": mig_sampled(found.codes, found.stddev, found.factors, found.rng)}
 
 
 SCORES: tuple[Score, ...] = (
-    lambda codes, factors, rng: {"beta_vae": beta_vae_score(codes, factors, rng)},
-    lambda codes, factors, rng: {"factor_vae": factor_vae_score(codes, factors, rng)},
-    lambda codes, factors, _: {"mig": mig(codes, factors)},
-    lambda codes, factors, rng: {"sap": sap(codes, factors, rng, **_parts(codes)).score},
-    lambda codes, factors, _: {"sap_r2": sap_continuous(codes, factors).score},
-    lambda codes, factors, _: {"modularity": modularity(codes, factors)},
-    lambda codes, factors, rng: {"explicitness": explicitness(codes, factors, rng, **_parts(codes)).score},
-    lambda codes, factors, _: {"irs": irs(codes, factors).score},
+    lambda found: {"beta_vae": beta_vae_score(found.codes, found.factors, found.rng)},
+    lambda found: {"factor_vae": factor_vae_score(found.codes, found.factors, found.rng)},
+    lambda found: {"mig": mig(found.codes, found.factors)},
+    lambda found: {"sap": sap(found.codes, found.factors, found.rng, **found.parts).score},
+    lambda found: {"sap_r2": sap_continuous(found.codes, found.factors).score},
+    lambda found: {"modularity": modularity(found.codes, found.factors)},
+    lambda found: {"explicitness": explicitness(found.codes, found.factors, found.rng, **found.parts).score},
+    lambda found: {"irs": irs(found.codes, found.factors).score},
     _dci,
     _dci_lasso,
 )
@@ -57,32 +60,43 @@ def disentanglement(view: View) -> Iterator[Finding | Omission]:
 
     An interval is Student's t around the score, by the spread of the scores of as many random halves of the examples
     as there are seeds: halves drawn without replacement vary about the whole as the whole would about the truth.
-    Raw features are left out: their many dimensions stand for pixels.
+    Raw features are left out: their many dimensions stand for pixels. What is taken of posteriors is the encoder's
+    only, for no baseline has any.
 
     Reference:
         Politis, Romano, Wolf, "Subsampling" (1999), section 2.
     """
-    if view.factors is None or view.representation == "raw":
+    whole = view.factored
+    if whole is None or view.representation == "raw":
         return
-    codes, seeds = view.codes.test, view.settings.seeds
-    halves = [_half(len(codes), np.random.default_rng([view.seed, draw])) for draw in range(seeds)]
-    yield from _unfairness(view, view.factors)
+    yield from _unfairness(view, whole.factors)
+    halves = whole.halves(view.settings.seeds)
     for score in SCORES:
-        try:
-            whole = score(codes, view.factors, np.random.default_rng(view.seed))
-            parts = [
-                score(codes[half], view.factors[half], np.random.default_rng([view.seed, draw]))
-                for draw, half in enumerate(halves)
-            ]
-        except UndefinedError as error:
-            if view.trained:
-                yield Omission("disentanglement", str(error))
-            continue
-        for name, value in whole.items():
-            interval = _around(value, np.array([part[name] for part in parts]))
-            note = f"interval: t over {seeds} random halves"
-            metric = view.metric(f"disentanglement/{name}", value, "score", interval=interval, seeds=1, note=note)
-            yield Finding(metric)
+        yield from _scored(view, score, whole, halves)
+    if view.trained:
+        some = whole.some(MIXTURE)
+        yield from _scored(view, _mig_sampled, some, some.halves(view.settings.seeds), "disentanglement/mig_sampled")
+
+
+def _scored(
+    view: View, score: Score, whole: Factored, halves: list[Factored], about: str = "disentanglement"
+) -> Iterator[Finding | Omission]:
+    """Yields what one function scores, or why it cannot: as of the metric `about`."""
+    try:
+        found = score(whole)
+        parts = [score(half) for half in halves]
+    except UndefinedError as error:
+        if view.trained:
+            yield Omission(about, str(error))
+        return
+    for name, value in found.items():
+        interval = _around(value, np.array([part[name] for part in parts]))
+        facts = {
+            "count": len(whole.codes),
+            "interval": interval,
+            "note": f"interval: t over {len(halves)} random halves",
+        }
+        yield Finding(view.metric(f"disentanglement/{name}", value, "score", **facts))
 
 
 def _unfairness(view: View, factors: np.ndarray) -> Iterator[Finding]:
@@ -101,17 +115,9 @@ def _unfairness(view: View, factors: np.ndarray) -> Iterator[Finding]:
 
 def importance(view: View) -> np.ndarray | None:
     """Returns how much each dimension says of each factor, [latent, factors]; None without factors or importance."""
-    if view.factors is None:
-        return None
-    try:
-        rng = np.random.default_rng(view.seed)
-        return dci_module.dci_histogram(view.codes.test, view.factors, rng, **_parts(view.codes.test)).importance
-    except UndefinedError:
-        return None
-
-
-def _half(count: int, rng: np.random.Generator) -> np.ndarray:
-    return rng.permutation(count)[: count // 2]
+    with contextlib.suppress(UndefinedError):
+        return None if view.factored is None else view.factored.dci.importance
+    return None
 
 
 def _around(value: float, halves: np.ndarray) -> Interval:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from components.evaluator.examples import Task
+from components.evaluator.families.both import Both
 from components.evaluator.families.view import View
 from components.evaluator.finding import Finding
 from components.evaluator.schema import Omission
@@ -13,7 +14,6 @@ from components.metrics import fairness
 from components.metrics import leakage as leaks
 from components.metrics.intervals import Estimate
 from components.metrics.probes import PROBES, Codes
-from components.metrics.targets import Targets
 from components.metrics.undefined import UndefinedError
 
 
@@ -21,7 +21,7 @@ def leakage(view: View) -> Iterator[Finding | Omission]:
     """Yields leakage of the sensitive attribute, and gaps between its groups in a linear probe of the label."""
     if not isinstance(view.sensitive, Task):
         return
-    both = _both(view.label, view.sensitive) if isinstance(view.label, Task) else None
+    both = view.both
     try:
         yield from _leakage(view, view.sensitive, both)
     except UndefinedError as error:
@@ -32,28 +32,12 @@ def leakage(view: View) -> Iterator[Finding | Omission]:
         yield from _fairness(view, both, view.sensitive.classes)
 
 
-class _Both:
-    """The examples that have a label and a sensitive attribute."""
-
-    def __init__(self, label: Task, sensitive: Task):
-        train, first, second = np.intersect1d(label.train_rows, sensitive.train_rows, return_indices=True)
-        test, third, fourth = np.intersect1d(label.test_rows, sensitive.test_rows, return_indices=True)
-        self.rows = (train, test)
-        self.label = Targets(label.targets.train[first], label.targets.test[third])
-        self.sensitive = Targets(sensitive.targets.train[second], sensitive.targets.test[fourth])
-
-
-def _both(label: Task, sensitive: Task) -> _Both | None:
-    both = _Both(label, sensitive)
-    return both if all(len(rows) for rows in both.rows) and label.targets.kind == "classification" else None
-
-
-def _leakage(view: View, sensitive: Task, both: _Both | None) -> Iterator[Finding]:
+def _leakage(view: View, sensitive: Task, both: Both | None) -> Iterator[Finding]:
     found = leaks.leakage(view.of(sensitive), sensitive.targets, seed=view.seed)
     rows = sensitive.test_rows
     note = f"always the most frequent group: {found.majority:.3f}"
     if both is not None:
-        note += f"; from the label alone: {_from_label(both, view.seed):.3f}"
+        note += f"; from the label alone: {both.told:.3f}"
     facts = {"count": len(rows), "note": note}
     for kind, score in found.probes.items():
         metric = view.metric(f"leakage/{kind}", score.value, "accuracy", interval=score.interval, **facts)
@@ -63,16 +47,9 @@ def _leakage(view: View, sensitive: Task, both: _Both | None) -> Iterator[Findin
     yield Finding(view.estimate("attribute_inference/mlp", found.advantage["mlp"], "difference", **facts))
 
 
-def _from_label(both: _Both, seed: int) -> float:
-    """Returns the accuracy of guessing the attribute by the label."""
-    nothing = Codes(*(np.zeros((len(rows), 1), np.float32) for rows in both.rows))
-    found = leaks.leakage(nothing, both.sensitive, label=both.label, readers=(), seed=seed).from_label
-    return found.value if found else float("nan")
-
-
-def _fairness(view: View, both: _Both, names: tuple[str, ...]) -> Iterator[Finding]:
+def _fairness(view: View, both: Both, names: tuple[str, ...]) -> Iterator[Finding]:
     """Yields gaps between groups of a linear probe of the label with all labels."""
-    codes = Codes(view.codes.train[both.rows[0]], view.codes.test[both.rows[1]])
+    codes = Codes(view.codes.train[both.train], view.codes.test[both.test])
     probe, rows = PROBES["linear"], np.arange(len(both.label.train))
     try:
         both.label.check()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from components.evaluator.families.view import View
+from components.evaluator.families.view import NOT_ANSWERED, View
 from components.evaluator.finding import Finding
 from components.evaluator.schema import Omission
 from components.metrics.intervals import mean_estimate
@@ -23,6 +23,7 @@ def likelihood(view: View) -> Iterator[Finding | Omission]:
     for name in BOUNDS:
         found = view.measured(f"sampled:{name}")
         if found is None:
+            yield Omission(f"likelihood/{name}", NOT_ANSWERED)
             continue
         rows, values = found
         if not np.isfinite(values).all():
