@@ -169,7 +169,7 @@ class Outlying:
     def outlying(self, raw: Mapping[str, tf.Tensor]) -> Outputs:
         """Returns how unlike the training examples raw tensors are, by what `embed` makes of them.
 
-        None of the numbers is a guarantee: inputs of another kind may get an ordinary rate and an ordinary code.
+        None of the numbers is a guarantee: inputs of another kind may get an ordinary rate and code, or less than that.
 
         Args:
             raw: tensors by feature key, as `embed` takes them.
@@ -182,8 +182,8 @@ class Outlying:
             0 to 1, [batch].
 
         Reference:
-            Nalisnick et al. 2019, Do Deep Generative Models Know What They Don't Know?, arXiv:1810.09136, for why
-            scores like these can be fooled.
+            Lee et al. 2018, arXiv:1807.03888; Nalisnick et al. 2019, Do Deep Generative Models Know What They Don't
+            Know?, arXiv:1810.09136, for why scores like these can be fooled.
         """
         codes = self._signatures.embed(raw)
         distance = self._population.mahalanobis2(codes["embedding"])

@@ -54,6 +54,6 @@ class Door(grpc.ServerInterceptor):
         return grpc.unary_unary_rpc_method_handler(answer, None, handler.response_serializer)
 
     def _admit(self, context: grpc.ServicerContext) -> None:
-        sent = {key: value for key, value in context.invocation_metadata() or () if key == AUTHORIZATION}
+        sent = {key: str(value) for key, value in context.invocation_metadata() or () if key == AUTHORIZATION}
         # `ipv4:10.0.0.1:5000`: a new connection gets no share of its own.
         self._access.admit(sent.get(AUTHORIZATION), context.peer().rpartition(":")[0])

@@ -34,7 +34,7 @@ def population_of(moments, quantiles=HUNDRED):
 def gaussian_codes(*, count, stddev):
     """Posteriors around correlated Gaussian means of different scales, far from the origin; taken in unevenly."""
     draws = np.random.default_rng(3)
-    mix = draws.normal(size=(6, 6)) * [1, 1, 1, 1, 30, 0.1]
+    mix = (np.eye(6) + 0.2 * draws.normal(size=(6, 6))) * [1, 1, 1, 1, 30, 0.1]
     codes = (draws.normal(size=(count, 6)) @ mix + 500).astype(np.float32)
     spread = np.full_like(codes, stddev)
     moments = Moments(6)
@@ -71,10 +71,9 @@ def test_a_server_answers_what_numpy_and_scipy_make_of_the_codes(exported, kind)
     expected = np.interp(rates, np.percentile(rates, HUNDRED), HUNDRED)
     np.testing.assert_allclose(found["rate_percentile"], expected, atol=0.05)
     ranks = stats.percentileofscore(rates, rates, "mean")
-    np.testing.assert_allclose(found["rate_percentile"], ranks, atol=100 / len(rates))
+    np.testing.assert_allclose(found["rate_percentile"], ranks, atol=2)
 
 
-@pytest.mark.filterwarnings("ignore:.*loader.load")
 @pytest.mark.parametrize("kind", ["blobs", "people"])
 def test_what_is_far_from_the_training_examples_is_called_so(exported, kind):
     one = exported[kind]
@@ -152,7 +151,7 @@ def test_of_many_examples_the_same_few_are_looked_at(exported, tmp_path):
 def test_what_is_not_finite_is_left_out_and_training_rates_stand_in_for_held_out_ones(exported, tmp_path):
     one = exported["blobs"]
     train = one.sample.examples("train")
-    records = [*train.records().as_numpy_iterator(), samples.example({"vector": [np.inf] * 5, "id": b"far"})]
+    records = [*train.records().as_numpy_iterator(), samples.example({"vector": [1e20] * 5, "id": b"far"})]
     samples.write_records(tmp_path / "train.gz", records)
     more, none = (Examples(files, train.transform, train.spec) for files in ([str(tmp_path / "*.gz")], []))
     found = fit(one.signatures, more, none)

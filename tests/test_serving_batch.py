@@ -5,6 +5,7 @@ import time
 import artifacts
 import numpy as np
 import pytest
+import samples
 import serving_toy
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -135,11 +136,12 @@ def test_a_sliced_request_stops_at_its_deadline(servable):
     batcher.close()
 
 
+@samples.STACK
 def test_company_changes_an_embedding_by_rounding_only_and_the_same_request_by_nothing(exported):
     served = Servable(exported["digits"].serving)
     signature, rows = served.signatures["embed"], exported["digits"].requests()["embed"]
     alias, x = next(iter(rows.items()))
-    x = np.resize(x, [256, *x.shape[1:]])
+    x = np.resize(np.array(x), [256, *x.shape[1:]])
     whole = served.run(signature, {alias: x})["embedding"]
     np.testing.assert_array_equal(served.run(signature, {alias: x})["embedding"], whole)
     scale = np.abs(whole).max()

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ from tfx.utils import io_utils
 from components.artifacts import Embeddings
 from components.embedder.encoder import Baselines, Encoder, Measures
 from components.embedder.transforms import Sample, WriteTable
-from models.artifact import SERVING, read_metadata, read_spec
+from models.artifact import BASELINES, SERVING, read_metadata, read_spec
+from models.saved_model import signatures
 
 TEST = "test"
-NO_MEASURES: Mapping[str, Any] = {"samples": 0, "noise": [], "examples": 1}
+NO_MEASURES: Mapping[str, Any] = {"samples": 0, "noise": [], "examples": 1, "again": []}
 
 _log = logging.getLogger("metaprior.embedder")
 
@@ -52,8 +53,16 @@ class _Model:
         schema = Encoder.schema_of(self.record, score=True, slices=slices)
         return WriteTable(load, schema=schema, prefix=prefix, handle=self.encoder)
 
+    def answers(self, asked: Mapping[str, Any], families: Collection[str]) -> dict[str, Any]:
+        """Returns what the model can be asked of some families: an older export may lack the signature."""
+        known = signatures(Path(self.uri, BASELINES))
+        return {
+            "samples": asked["samples"] if "likelihood" in families and "likelihood" in known else 0,
+            "noise": asked["noise"] if "robustness" in families and "noisy" in known else [],
+        }
+
     def measure(self, prefix: str, asked: dict[str, Any]) -> WriteTable:
-        load = functools.partial(Measures, self.uri, **asked)
+        load = functools.partial(Measures, self.uri, record=self.record, **asked)
         return WriteTable(load, schema=Measures.schema_of(self.record, **asked), prefix=prefix, handle=self.measures)
 
     def compare(self, prefix: str, slices: Sequence[str]) -> WriteTable:
@@ -77,7 +86,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             exec_properties: `examples_limit`, the most examples of a split in the baselines' table for each
                 column that probes may predict, `slices`, a JSON list of input columns to write, too, and
                 `measures`, what is asked of the model beside codes of some test examples: a JSON object with
-                `samples` behind bounds on the likelihood, levels of `noise` and `examples`, the most of them.
+                `samples` behind bounds on the likelihood, levels of `noise`, `examples`, the most of them, and
+                `again`, which of `likelihood` and `robustness` the last blessed model is asked, too.
         """
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         model = _Model.at(artifact_utils.get_single_uri(input_dict["model"]))
@@ -90,6 +100,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         sample = Sample(exec_properties["examples_limit"], key=spec.id, known=[name for name in known if name])
         slices, asked = tuple(json.loads(exec_properties["slices"])), json.loads(exec_properties["measures"])
         some = Sample(asked.pop("examples"), key=spec.id, known=[spec.label] if spec.label else [])
+        again = asked.pop("again")
         with self._make_beam_pipeline() as pipeline:
             for split in splits:
                 files = io_utils.all_files_pattern(artifact_utils.get_split_uri([examples], split))
@@ -97,11 +108,16 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 _ = records | f"Embed[{split}]" >> model.embed(_prefix(output, split, "embeddings"), slices)
                 baselines = model.compare(_prefix(output, split, "baselines"), slices)
                 _ = records | f"Sample[{split}]" >> sample | f"Baselines[{split}]" >> baselines
-                if split == TEST and any(asked.values()):
-                    measures = model.measure(_prefix(output, split, "measures"), asked)
-                    _ = records | "Some" >> some | "Measures" >> measures
                 for last in blessed:
                     _ = records | f"Compare[{split}]" >> last.embed(_prefix(compared, split, "embeddings"), slices)
+                if split != TEST or not any(asked.values()):
+                    continue
+                few = records | "Some" >> some
+                _ = few | "Measures" >> model.measure(_prefix(output, split, "measures"), asked)
+                for last in blessed:
+                    same = last.answers(asked, again)
+                    if any(same.values()):
+                        _ = few | "Again" >> last.measure(_prefix(compared, split, "measures"), same)
         _describe(output, splits, model)
         compared.split_names = artifact_utils.encode_split_names([])
         for last in blessed:

@@ -78,10 +78,11 @@ class Measures:
         model: uri of a trained model artifact.
         samples: codes of each example behind its bounds on the likelihood; 0 for none.
         noise: levels of noise whose codes are wanted.
+        record: what the tables say about the encoder and the examples' data; None for the encoder's own.
     """
 
-    def __init__(self, model: str, *, samples: int, noise: Sequence[float]):
-        record = read_metadata(Path(model, SERVING))
+    def __init__(self, model: str, *, samples: int, noise: Sequence[float], record: dict | None = None):
+        record = record or read_metadata(Path(model, SERVING))
         self._context = Context(read_spec(record))
         self._samples = samples
         self._noise = noise

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from components.evaluator.wording import in_words
-from components.frontier.schema import Configuration, Frontier, Value
+from components.frontier.schema import Configuration, Frontier
 from components.frontier.wording import amount
-from components.report.style import DOTTED, Figure, layout, rounded, title
+from components.report.style import DOTTED, Figure, bars, layout, rounded
 
 COLORS = 10
 RATE, DISTORTION = "rate, nats", "distortion, nats"
+OVER = 44
+"""Pixels above a plot for a colorbar: where Plotly makes room for one by itself, it misplaces the axis's title."""
 
 
 def rate_distortion(frontier: Frontier) -> Figure:
@@ -51,16 +53,18 @@ def plane(frontier: Frontier) -> Figure:
             "colorbar": {
                 "orientation": "h",
                 "thickness": 10,
+                "yref": "container",
                 "y": 1,
-                "yanchor": "bottom",
-                "title": title(_usefulness(frontier)) | {"side": "top"},
+                "yanchor": "top",
                 "tickfont": {"color": "var(--muted)", "size": 12},
                 "outlinewidth": 0,
             },
         },
         "hovertemplate": "%{text}<extra></extra>",
     }
-    return {"data": [trace], "layout": layout(x=RATE, y=DISTORTION)}
+    look = layout(x=RATE, y=DISTORTION)
+    look["margin"] |= {"t": OVER}
+    return {"data": [trace], "layout": look}
 
 
 def bound_shown(frontier: Frontier) -> bool:
@@ -93,25 +97,11 @@ def _points(frontier: Frontier, shown: Sequence[Configuration], axes: tuple[str,
         "mode": "markers",
         "x": rounded(np.array([value.value for value in horizontal])),
         "y": rounded(np.array([value.value for value in vertical])),
-        "error_x": _bars(horizontal, color),
-        "error_y": _bars(vertical, color),
+        "error_x": bars(horizontal, color=color),
+        "error_y": bars(vertical, color=color),
         "text": [_hover(frontier, one) for one in shown],
         "marker": {"size": 9, "color": f"var(--{color})"},
         "hovertemplate": "%{text}<extra></extra>",
-    }
-
-
-def _bars(values: Sequence[Value], color: str) -> Figure:
-    """Returns error bars; of no length where there is no interval."""
-    ends = [value.interval or (value.value, value.value) for value in values]
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": rounded(np.array([end[1] - value.value for end, value in zip(ends, values, strict=True)])),
-        "arrayminus": rounded(np.array([value.value - end[0] for end, value in zip(ends, values, strict=True)])),
-        "thickness": 1,
-        "width": 0,
-        "color": f"var(--{color})",
     }
 
 

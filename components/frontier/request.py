@@ -5,21 +5,10 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from components.evaluator.names import Name
 from components.frontier.schema import LeftOut
 from components.frontier.wording import configuration_in_words
-
-LOWER = (
-    "rate",
-    "distortion",
-    "label_distortion/",
-    "correlation/",
-    "leakage",
-    "attribute_inference/",
-    "membership/",
-    "fairness/demographic_parity",
-    "fairness/equal",
-)
-"""Beginnings of the names of metrics of which less is better."""
+from components.report.directions import lower_is_better
 
 
 @dataclass(frozen=True)
@@ -79,5 +68,5 @@ REQUEST = TypeAdapter(Request)
 
 
 def better(metric: str) -> Literal["higher", "lower"]:
-    """Returns which values of a metric are better."""
-    return "lower" if metric.startswith(LOWER) else "higher"
+    """Returns which values of a metric are better; of a rate, which is what a code costs, lower ones."""
+    return "lower" if Name.parse(metric).base == "rate" or lower_is_better(metric) else "higher"
