@@ -17,10 +17,10 @@ from serving.servable import Servable
 pytestmark = samples.STACK
 exported = artifacts.exported
 
-HUNDRED = np.arange(101)
+HUNDRED: np.ndarray = np.arange(101)
 
 
-def population_of(moments, quantiles=HUNDRED):
+def population_of(moments: Moments, quantiles: np.ndarray = HUNDRED) -> Population:
     source = Source("train", moments.count)
     return Population(
         quantiles=np.asarray(quantiles, np.float64),
@@ -109,7 +109,7 @@ def test_batches_add_up_to_the_moments_of_all_codes():
 )
 def test_codes_without_variance_of_their_own_have_finite_distances(codes, variances):
     moments = Moments(4)
-    moments.add(np.float32(codes), np.zeros((len(codes), 4), np.float32))
+    moments.add(np.array(codes, np.float32), np.zeros((len(codes), 4), np.float32))
     np.testing.assert_allclose(np.diag(moments.regularized()), variances)
     distance = population_of(moments).mahalanobis2(tf.constant(codes, tf.float32)).numpy()
     assert np.all(np.isfinite(distance))

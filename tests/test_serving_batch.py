@@ -17,6 +17,7 @@ from serving.status import Code, ServingError
 
 FAR = 1e9
 exported = artifacts.exported
+pytestmark = samples.STACK
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +137,6 @@ def test_a_sliced_request_stops_at_its_deadline(servable):
     batcher.close()
 
 
-@samples.STACK
 def test_company_changes_an_embedding_by_rounding_only_and_the_same_request_by_nothing(exported):
     served = Servable(exported["digits"].serving)
     signature, rows = served.signatures["embed"], exported["digits"].requests()["embed"]
