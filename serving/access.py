@@ -13,7 +13,7 @@ from serving.status import Code, ServingError
 
 log = logging.getLogger("metaprior.serving")
 
-BEARER = re.compile(r"bearer +(\S+)", re.IGNORECASE | re.ASCII)
+BEARER = re.compile(r"bearer +([\x21-\x7e]+)", re.IGNORECASE | re.ASCII)
 SHORTEST = 16
 
 

@@ -96,6 +96,7 @@ class Answers:
         Raises:
             ServingError: the run's own; nobody waits for a part of it any more.
         """
+        job.check()
         if job.rows is None:
             return job.servable.run(job.signature, job.inputs)
         parts = []

@@ -2,9 +2,10 @@
 
 import zlib
 
-from aiohttp import web
+from aiohttp import ClientPayloadError, web
+from aiohttp.http_exceptions import BadHttpMessage
 
-from serving.status import Code, ServingError
+from serving.status import Code, ServingError, invalid
 
 GZIP = 16 + zlib.MAX_WBITS
 
@@ -29,10 +30,13 @@ async def read(request: web.BaseRequest, limit: int) -> bytes:
     if (request.content_length or 0) > limit:
         raise BodyTooLarge(limit)
     body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > limit:
-            raise BodyTooLarge(limit)
+    try:
+        async for chunk in request.content.iter_any():
+            body += chunk
+            if len(body) > limit:
+                raise BodyTooLarge(limit)
+    except (ClientPayloadError, BadHttpMessage):
+        raise invalid("The body ends early or is not what its headers say.") from None
     packed = "gzip" in request.headers.get("Content-Encoding", "")
     return _gunzip(bytes(body), limit) if packed else bytes(body)
 

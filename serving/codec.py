@@ -18,7 +18,7 @@ from serving.nests import RANGES, decode, is_base64, shown
 from serving.status import ServingError, invalid
 from serving.tensors import BY_NUMPY, Kind
 
-STRINGS_OR_INF = re.compile(r'"(?:[^"\\]|\\.)*"|\bInf\b')
+STRINGS_OR_INF = re.compile(r'"(?:[^"\\]|\\.)*+"?|\bInf\b')  # possessive: linear whatever the text
 BOTH_KEYS = "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist "
 PLAIN = "is a plain {}, but expecting {} as multiple input tensors required as per tensorinfo_map"
 WRITABLE = frozenset(("float", "double", "bool", "string", *RANGES))

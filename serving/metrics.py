@@ -216,6 +216,10 @@ class Metrics:
         if code in REFUSALS:
             self._rejected.labels(code.name.lower()).inc()
 
+    def refused(self, code: Code) -> None:
+        """Counts a request that was refused before it was anybody's to count."""
+        self._rejected.labels(code.name.lower()).inc()
+
     def ran(self, model: str, api: str, seconds: float) -> None:
         """Counts the run of a model for a request.
 

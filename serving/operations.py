@@ -10,7 +10,7 @@ from typing import Any
 
 from serving.status import Code, ServingError
 
-# Reached by the graph's own saver, which no request and no start runs.
+# What the graph's own saver runs when a version is loaded, and nothing else may.
 CHECKPOINTS = {
     *("DTensorRestoreV2", "DistributedSave", "LoadAndRemapMatrix", "MergeV2Checkpoints", "Restore", "RestoreSlice"),
     *("RestoreV2", "Save", "SaveSlices", "SaveV2"),
@@ -42,7 +42,8 @@ PYTHON = {"EagerPyFunc", "PyFunc", "PyFuncStateless"}
 VOCABULARIES = {"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"}
 REACHING_OUT = CHECKPOINTS | FILES | READERS | DATASETS | NETWORK | DEBUGGERS | PYTHON | VOCABULARIES
 
-INITIALIZATION = "__saved_model_init_op"
+INITIALIZATION, RESTORING = "__saved_model_init_op", "__saved_model_restore_op"
+ALLOWED = {INITIALIZATION: VOCABULARIES, RESTORING: CHECKPOINTS}
 
 
 def check(meta_graph: Any) -> None:
@@ -56,7 +57,7 @@ def check(meta_graph: Any) -> None:
     """
     graph = _Graph(meta_graph.graph_def)
     for name, tensors in sorted(_entries(meta_graph).items()):
-        allowed = VOCABULARIES if name == INITIALIZATION else set()
+        allowed = ALLOWED.get(name, set())
         for operation in graph.operations(tensors):
             if operation in REACHING_OUT - allowed:
                 raise ServingError(
@@ -72,6 +73,8 @@ def _entries(meta_graph: Any) -> dict[str, list[str]]:
     # Where the first version of TensorFlow wrote it down.
     for key in {"saved_model_main_op", "legacy_init_op"} & set(meta_graph.collection_def):
         entries.setdefault(INITIALIZATION, []).extend(meta_graph.collection_def[key].node_list.value)
+    if meta_graph.saver_def.restore_op_name:
+        entries[RESTORING] = [meta_graph.saver_def.restore_op_name]
     return entries
 
 

@@ -80,7 +80,9 @@ class Options(BaseModel):
         default=False, description="Serve models that read files, open connections or call Python."
     )
     max_batch_size: Positive = Field(default=256, description="Most rows of one run; larger requests are sliced.")
-    max_requests: Positive = Field(default=1024, description="Most requests at a time; more get UNAVAILABLE.")
+    max_requests: Positive = Field(
+        default=1024, description="Most requests at a time; more are refused: 503, and RESOURCE_EXHAUSTED by gRPC."
+    )
     max_request_bytes: Positive = Field(default=64 << 20, description="Most bytes of one request.")
     enable_metrics: bool = Field(
         default=False, description="Metrics for Prometheus on the REST port, without a monitoring_config_file."

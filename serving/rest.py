@@ -21,7 +21,7 @@ from serving.nests import shown
 from serving.prediction import DEFAULT_SIGNATURE
 from serving.servable import Servable, Signature
 from serving.service import Service
-from serving.status import Code, ServingError, guarded, http_status, invalid
+from serving.status import Code, ServingError, guarded, guarded_wait, http_status, invalid
 from serving.textproto import SSLConfig
 
 # Applied to the path with its query string, so that a query makes a prediction malformed, as in TF Serving.
@@ -158,7 +158,7 @@ class Rest:
         self._running += 1
         code, status = Code.OK, 200
         try:
-            body = await self._answer(request, prediction, question)
+            body = await guarded_wait(self._answer(request, prediction, question))
         except ServingError as error:
             code = error.code
             status, body = _http_error(error)
@@ -194,7 +194,8 @@ class Rest:
         name = _signature_name(document)
         if method := INFERENCE.get(match["verb"]):
             given = guarded(examples.read, document)
-            with self._service.lease(spec) as (_, servable):
+            with self._service.lease(spec) as (number, servable):
+                request[ORIGIN] = origin(number, servable)
                 signature = method.signature(servable, name, strict=self._service.strict)
                 outputs = await self._run(request, servable, signature, {INPUT: given}, (spec.name, method.api))
             return guarded(examples.write, method, outputs, len(given))

@@ -40,7 +40,7 @@ class RestCalls:
             outputs = self._part(content, "outputs")
             if len(info.outputs) == 1:
                 outputs = {next(iter(info.outputs)): outputs}
-            if outputs.keys() != info.outputs.keys():
+            if not isinstance(outputs, dict) or outputs.keys() != info.outputs.keys():
                 raise errors.error(Code.ABORTED, f"The outputs of {target.model} have changed. Ask again.")
             arrays = {alias: decode(value, info.outputs[alias].kind) for alias, value in outputs.items()}
             return wire.answer(arrays, found, target.version)

@@ -86,6 +86,16 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         return _answer(context, self._service.reload, request)
 
 
+class Health(HealthServicer):
+    """The health of the three services there are: the one it is made of remembers every name it is asked for."""
+
+    def Watch(self, request: Any, context: grpc.ServicerContext, send_response_callback: Any = None) -> Any:
+        """Tells the health now and whenever it changes."""
+        if request.service not in HEALTHY:
+            _refuse(context, ServingError(Code.NOT_FOUND, "There is no such service."))
+        return super().Watch(request, context, send_response_callback)
+
+
 class Rpc:
     """The gRPC server.
 
@@ -110,7 +120,7 @@ class Rpc:
         health: bool = False,
         access: Access | None = None,
     ):
-        self._grace = grace
+        self._grace, self._metrics = grace, service.metrics
         self._server = grpc.server(
             ThreadPoolExecutor(threads, thread_name_prefix="grpc"),
             options=[
@@ -121,15 +131,19 @@ class Rpc:
                 *arguments,
             ],
             maximum_concurrent_rpcs=max_requests,
-            interceptors=[Door(access or Access(), _refuse)],
+            interceptors=[Door(access or Access(), self._turn_away)],
         )
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(service), self._server)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(service), self._server)
-        self._health = HealthServicer()
+        self._health = Health()
         if health:
             for name in HEALTHY:
                 self._health.set(name, HealthCheckResponse.SERVING)
             health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+
+    def _turn_away(self, context: grpc.ServicerContext, error: ServingError) -> NoReturn:
+        self._metrics.refused(error.code)
+        _refuse(context, error)
 
     def start(self, host: str, port: int | None, *, socket: str = "", ssl: SSLConfig | None = None) -> int:
         """Starts to listen.

@@ -111,7 +111,7 @@ class Servable:
             self.definitions = guarded(_load, self._session, path, tags, may_reach_out)
             self._endpoints = guarded(_endpoints, graph, self.definitions)
             self.signatures = {name: endpoint.signature for name, endpoint in self._endpoints.items()}
-            (warm_up or Servable.run_zeros)(self)
+            guarded(warm_up or Servable.run_zeros, self)
         except ServingError:
             self._session.close()
             raise

@@ -66,7 +66,8 @@ class Server:
         self._log = assembly.request_log(options, self._metrics.log_count)
         self.models = assembly.models(options, self._load)
         batching = assembly.batching(options, parameters)
-        self._batcher = Batcher(batching, max_queue=options.max_requests, observe=self._metrics.batching.observe)
+        most = parameters.max_enqueued_batches * parameters.max_batch_size if parameters else options.max_requests
+        self._batcher = Batcher(batching, max_queue=most, observe=self._metrics.batching.observe)
         self._metrics.watch("queue_depth", "Requests waiting for a run.", lambda: self._batcher.waiting)
         self._metrics.describe(self.models.served)
         limits = Limits(options.max_request_bytes, options.rest_api_timeout_in_ms / 1000)

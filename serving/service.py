@@ -131,6 +131,8 @@ class Service:
         require_spec(request)
         response = method.response()
         with self.lease(request.model_spec) as (number, servable):
+            if caller.tell:
+                caller.tell(origin(number, servable))
             run = self._run(request.model_spec.name, method.api, servable, caller)
             infer(method, servable, request, run, response.result, strict=self.strict)
         name_model(response.model_spec, request.model_spec, number)
@@ -147,6 +149,8 @@ class Service:
         # As in TF Serving, the first task names the version.
         spec = request.tasks[0].model_spec if request.tasks else model_pb2.ModelSpec()
         with self.lease(spec) as (number, servable):
+            if caller.tell:
+                caller.tell(origin(number, servable))
             run = self._run(spec.name, "MultiInference", servable, caller)
             results = infer_all(servable, request, run, strict=self.strict)
         response = inference_pb2.MultiInferenceResponse(results=results)

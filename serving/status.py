@@ -2,7 +2,7 @@
 
 import enum
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
 log = logging.getLogger("metaprior.serving")
@@ -91,6 +91,20 @@ def guarded(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """
     try:
         return function(*args, **kwargs)
+    except ServingError:
+        raise
+    except Exception as error:  # the boundary: logged or translated, never swallowed
+        raise _translate(error) from error
+
+
+async def guarded_wait(awaited: Awaitable[R]) -> R:
+    """Waits for something; as with `guarded`, whatever it raises leaves as a ServingError.
+
+    Raises:
+        ServingError: for every failure of what is awaited.
+    """
+    try:
+        return await awaited
     except ServingError:
         raise
     except Exception as error:  # the boundary: logged or translated, never swallowed

@@ -43,7 +43,7 @@ class BatchingParameters:
     Attributes:
         max_batch_size: most rows of a batch, and of a request unless it is split.
         batch_timeout_micros: longest wait of a request for others, in microseconds.
-        max_enqueued_batches: most batches of one queue that wait; more requests are refused.
+        max_enqueued_batches: how many batches may wait; times max_batch_size it is the most requests that wait.
         num_batch_threads: batches run at a time.
         allowed_batch_sizes: numbers of rows that a batch is padded up to; none pads nothing.
         pad_variable_length_inputs: whether inputs of different shapes are padded to one.

@@ -32,7 +32,9 @@ def test_a_known_token_has_a_name_that_does_not_give_it_away(file):
     assert Tokens(file).owner(f"bearer  {FIRST}") == name
 
 
-@pytest.mark.parametrize("header", [None, "", FIRST, "Bearer", "Bearer ", "Basic " + FIRST, f"Bearer {FIRST} x"])
+@pytest.mark.parametrize(
+    "header", [None, "", FIRST, "Bearer", "Bearer ", "Basic " + FIRST, f"Bearer {FIRST} x", "Bearer \udcff\udcff"]
+)
 def test_without_a_token_nobody_is_let_in(file, header):
     error = refused(Tokens(file).owner, header)
     assert str(error) == "UNAUTHENTICATED: Send a token: the header Authorization: Bearer TOKEN."

@@ -166,3 +166,16 @@ def test_no_depth_of_json_is_too_deep_to_be_refused(session, depth):
     body = b'{"instances": ' + b"[" * depth + b"]" * depth + b"}"
     answer = session.post(session.base + PATHS[0], data=body, timeout=20)
     assert answer.status_code == 400
+
+
+def test_no_text_takes_long_to_be_refused(session):
+    # Before strings were matched possessively: hours, with the interpreter's lock held.
+    body = b'{"instances":["' + b'\\"' * (1 << 19)
+    assert session.post(session.base + PATHS[0], data=body, timeout=20).status_code == 400
+
+
+def test_a_header_of_any_bytes_is_answered(server):
+    with socket.create_connection(("127.0.0.1", server.rest_port), timeout=20) as connection:
+        head = b"POST /v1/models/toy:predict HTTP/1.1\r\nAuthorization: Bearer \xff\xff\xff\r\n"
+        connection.sendall(head + b"Transfer-Encoding: chunked\r\n\r\nno chunk\r\n")
+        assert connection.recv(100)[8:13] == b" 400 "

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.framework import op_def_pb2
+from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.client import pywrap_tf_session
 
 from serving import operations
@@ -92,6 +93,23 @@ def test_a_start_that_writes_is_refused(tmp_path):
         builder.save()
     assert refusal(tmp_path / "1").startswith("signature __saved_model_init_op runs the operation WriteFile,")
     assert not victim.exists()
+
+
+def test_a_restoring_that_writes_is_refused(tmp_path):
+    path = save(tmp_path / "1", serving_default=tf.identity)
+    file = path / "saved_model.pb"
+    model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    graph = model.meta_graphs[0].graph_def
+    for name in ("name", "text"):
+        value = tf.make_tensor_proto(str(tmp_path / "victim"))
+        node = graph.node.add(name=f"owned/{name}", op="Const")
+        node.attr["value"].tensor.CopyFrom(value)
+        node.attr["dtype"].type = value.dtype
+    graph.node.add(name="owned", op="WriteFile", input=["owned/name", "owned/text"])
+    model.meta_graphs[0].saver_def.restore_op_name = "owned"
+    file.write_bytes(model.SerializeToString())
+    assert refusal(path).startswith("signature __saved_model_restore_op runs the operation WriteFile,")
+    assert not (tmp_path / "victim").exists()
 
 
 def test_a_vocabulary_and_the_saver_of_variables_are_allowed(tmp_path):

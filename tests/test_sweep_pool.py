@@ -74,6 +74,7 @@ def test_of_an_order_that_is_stopped_nothing_more_is_heard(pool):
 
 def test_the_folder_is_locked_until_the_last_process_is_gone(tmp_path):
     command = [sys.executable, "-c", WORKER]
+    others = psutil.Process(os.getpid()).children()
     with locked(tmp_path) as lock:
         pool = Pool(tmp_path, lock=lock, command=command)
         pool.order(0, do="hang")
@@ -81,7 +82,7 @@ def test_the_folder_is_locked_until_the_last_process_is_gone(tmp_path):
     with pool:
         pass
     assert not busy(tmp_path)
-    assert not psutil.Process(os.getpid()).children()
+    assert psutil.Process(os.getpid()).children() == others
 
 
 def test_one_process_at_a_time_has_the_store_open(tmp_path):
