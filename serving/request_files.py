@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -36,12 +35,12 @@ FAILURES = (OSError, pa.ArrowException, tf.errors.OpError)
 
 @dataclass(frozen=True)
 class Answered:
-    """One answered request: when it was answered, of which model, and what was in it."""
+    """One answered request: when it was answered, of which model, in which space, and what was in it."""
 
     nanoseconds: int
     model: str
     version: int
-    saved_model: Path
+    space: str
     signature: str
     inputs: Mapping[str, np.ndarray]
     outputs: Mapping[str, np.ndarray]
@@ -54,22 +53,24 @@ class Answered:
         return 256 + sum(array.nbytes for array in arrays) + sum(map(len, texts))
 
 
-def table(entries: Sequence[Answered], *, name: str, about: dict[str, Any] | None) -> pa.Table:
+def table(entries: Sequence[Answered], *, name: str) -> pa.Table:
     """Returns a row for each example that was embedded; none for signatures that embed nothing.
 
     Args:
-        entries: requests to one version of a model.
+        entries: requests to one version of a model, answered in one space: the table's metadata names it, and the
+            width of its codes, as that of the Embedder's files does.
         name: what no other table is called: the examples' ids begin with it.
-        about: the version's record, which becomes the table's metadata as in the Embedder's files.
     """
-    space = (about or {}).get("space")
+    space = entries[0].space or None
     rows = [
         (f"{name}-{number}-{row}", entry.nanoseconds // 1000, entry.model, entry.version, space, entry.signature, *code)
         for number, entry in enumerate(entries)
         for row, code in enumerate(_embedded(entry))
     ]
-    metadata = None if about is None else {"metaprior": json.dumps(about, sort_keys=True)}
-    columns = zip(*rows, strict=True) if rows else ((),) * len(SCHEMA)
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(SCHEMA)
+    codes = columns[SCHEMA.get_field_index(EMBEDDING)]
+    known = {"space": space, "latent": len(codes[0])} if space and codes else None
+    metadata = known and {"metaprior": json.dumps(known, sort_keys=True)}
     return pa.table(
         [pa.array(values, f.type) for values, f in zip(columns, SCHEMA, strict=True)],
         schema=SCHEMA.with_metadata(metadata),

@@ -7,14 +7,13 @@ As with TF Serving's LoggingConfig, each answered request is logged with the pro
 """
 
 import fcntl
-import json
 import logging
 import os
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -29,8 +28,11 @@ from serving.status import Code, ServingError
 
 log = logging.getLogger("metaprior.serving")
 
-METADATA = Path("assets.extra", "metaprior.json")
-"""Of an exported encoder's record, below the folder of a version."""
+OWN = re.compile(
+    r"[\w.~%-]+-\d+-(embeddings-\d{8}T\d{6}Z-[0-9a-f]+\.parquet|predictions-\d{8}T\d{6}Z-[0-9a-f]+\.tfrecord)",
+    re.ASCII,
+)
+"""Names of the log's files; whatever else lies in the folder is somebody else's."""
 FILE_BYTES = 8 << 20
 LOGGED, DROPPED, FAILED = "OK", "RESOURCE_EXHAUSTED", "DATA_LOSS"
 
@@ -106,7 +108,8 @@ class RequestLog:
         # Copies: a row must not keep the whole batch it was answered with.
         kept = {alias: np.array(array) for alias, array in outputs.items() if self._wants(alias)}
         given = dict(inputs) if self._predictions else {}
-        entry = Answered(time.time_ns(), model, version, servable.path, signature.name, inputs=given, outputs=kept)
+        space = servable.space_of(signature.name)
+        entry = Answered(time.time_ns(), model, version, space, signature.name, inputs=given, outputs=kept)
         size = entry.size
         with self._changed:
             if self._closed or self._bytes + size > self._capacity:
@@ -135,7 +138,7 @@ class RequestLog:
                 self._changed.wait_for(lambda: self._closed or self._bytes >= self._enough, self._seconds)
                 entries, self._waiting, self._bytes = self._waiting, [], 0
                 closed = self._closed
-            for group in _by_version(entries):
+            for group in _by_space(entries):
                 self._write(group)
             if closed:
                 return
@@ -143,8 +146,7 @@ class RequestLog:
     def _write(self, group: list[Answered]) -> None:
         first = group[0]
         try:
-            about = _read(first.saved_model / METADATA)
-            table = request_files.table(group, name=f"{self._born}-{self._files}", about=about)
+            table = request_files.table(group, name=f"{self._born}-{self._files}")
             if len(table):
                 self._place(first, "embeddings", "parquet", lambda path: request_files.write_table(table, path))
             if self._predictions:
@@ -160,6 +162,10 @@ class RequestLog:
             if not self._complained:  # once, not for every file of a disk that is full
                 log.warning("request log: %s cannot be written: %s", self._folder, error)
             self._complained = True
+        except Exception:
+            # Whatever a model answers must not end the thread: from then on nothing would be logged.
+            status = FAILED
+            log.exception("request log: %d requests to %s cannot be written", len(group), first.model)
         self._counter.add(first.model, status, by=len(group))
 
     def _place(self, of: Answered, what: str, suffix: str, write: Callable[[Path], None]) -> None:
@@ -197,28 +203,23 @@ def _hold(folder: Path) -> int:
             f"request_log_folder {folder} is another server's. Give each server a folder of its own.",
         ) from None
     for rest in folder.glob(".*.tmp"):
-        rest.unlink()
+        if OWN.fullmatch(rest.name.removeprefix(".").removesuffix(".tmp")):
+            rest.unlink()
     return lock
 
 
-def _by_version(entries: Iterable[Answered]) -> list[list[Answered]]:
-    groups: dict[tuple[str, int], list[Answered]] = {}
+def _by_space(entries: Iterable[Answered]) -> list[list[Answered]]:
+    """Returns the requests by model, version and space: a file of embeddings is of one space."""
+    groups: dict[tuple[str, int, str], list[Answered]] = {}
     for entry in entries:
-        groups.setdefault((entry.model, entry.version), []).append(entry)
+        groups.setdefault((entry.model, entry.version, entry.space), []).append(entry)
     return list(groups.values())
-
-
-def _read(path: Path) -> dict | None:
-    """Returns what an encoder says about itself; None for any other model, or a version that was removed."""
-    with suppress(FileNotFoundError, json.JSONDecodeError):
-        return json.loads(path.read_text(encoding="utf-8"))
-    return None
 
 
 def _make_room(folder: Path, room: int) -> None:
     """Removes the oldest files of the log until those left take `room` bytes at most."""
     files = sorted(
-        (path for suffix in ("parquet", "tfrecord") for path in folder.glob(f"[!.]*.{suffix}")),
+        (path for path in folder.iterdir() if OWN.fullmatch(path.name)),
         key=lambda path: (path.stat().st_mtime_ns, path.name),
     )
     used = sum(map(_on_disk, files))

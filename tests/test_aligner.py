@@ -19,8 +19,9 @@ from components.artifacts import Embeddings
 from components.evaluator.evaluate import Evaluated, evaluate
 from components.evaluator.schema import Omission, find
 from components.evaluator.settings import Bound
-from components.evaluator.wording import NOT_YET, OTHER_INPUTS, SAME_SPACE
-from components.metrics.procrustes import Alignment
+from components.evaluator.wording import NOT_FINITE, NOT_YET, OTHER_INPUTS, SAME_SPACE
+from components.metrics.procrustes import LAST_THE_SAME, NEW_THE_SAME, Alignment
+from components.metrics.undefined import UndefinedError
 from components.report.alignment import compatibility
 from components.report.html import render
 from components.serving_check import golden
@@ -195,7 +196,7 @@ def test_the_run_says_it_and_the_report_shows_it(found):
     assert "What an index of old vectors finds" in page
 
 
-@pytest.mark.parametrize("reason", [NOT_YET, OTHER_INPUTS, SAME_SPACE])
+@pytest.mark.parametrize("reason", [NOT_YET, OTHER_INPUTS, SAME_SPACE, NOT_FINITE, LAST_THE_SAME])
 def test_bounds_hold_where_no_space_can_be_broken(spaces, reason):
     bless = {"alignment/neighbors": Bound(min=0.99), "active_units": Bound(min=1)}
     asked = dataclasses.replace(request(spaces["turned"], measure=("alignment",), bless=bless), unaligned=reason)
@@ -206,14 +207,55 @@ def test_bounds_hold_where_no_space_can_be_broken(spaces, reason):
     assert [line.split(":")[0] for line in lines] == (["Not aligned"] if reason == OTHER_INPUTS else [])
 
 
-@pytest.mark.parametrize("reason", ["all codes of the new model are the same", NOT_MEASURED])
-def test_a_bound_on_what_could_not_be_aligned_is_told(spaces, reason):
-    measure = ("alignment",) if reason != NOT_MEASURED else ("privacy",)
+def test_a_bound_on_what_is_not_measured_is_told(spaces):
     bless = {"alignment/neighbors": Bound(min=0.9)}
-    asked = request(spaces["turned"], last=spaces["last"], measure=measure, bless=bless)
+    asked = request(spaces["turned"], last=spaces["last"], measure=("privacy",), bless=bless)
     with pytest.raises(InputError) as caught:
-        evaluate(dataclasses.replace(asked, unaligned=reason))
-    assert f'"alignment/neighbors" cannot be measured: {reason}. ' in str(caught.value)
+        evaluate(dataclasses.replace(asked, unaligned=NOT_MEASURED))
+    assert f'"alignment/neighbors" cannot be measured: {NOT_MEASURED}. ' in str(caught.value)
+
+
+def test_a_model_with_one_code_for_all_meets_no_bound_on_the_alignment(spaces):
+    bless = {"alignment/neighbors": Bound(min=0.9, drop=0.1), "active_units": Bound(min=1)}
+    asked = request(spaces["turned"], measure=("alignment",), bless=bless)
+    found = evaluate(dataclasses.replace(asked, unaligned=NEW_THE_SAME))
+    evaluation = found.evaluation
+    assert not evaluation.blessed
+    assert [(b.metric, b.kind) for b in evaluation.bounds if not b.ok] == [
+        ("alignment/neighbors", "min"),
+        ("alignment/neighbors", "drop"),
+    ]
+    assert evaluation.bounds[-1].reason == f"alignment/neighbors has no value: {NEW_THE_SAME}"
+    assert NEW_THE_SAME in render(evaluation, found.sample)
+
+
+def test_a_code_of_the_last_model_that_is_not_finite_keeps_no_new_one_from_being_blessed(spaces, tmp_path):
+    broken = digits()
+    broken["train"].codes[3, 1] = np.nan
+    last = write(tmp_path / "last", broken)
+    with pytest.raises(UndefinedError, match=f"^{NOT_FINITE}$"):
+        align.fitted(spaces["turned"], last)
+    with pytest.raises(InputError, match="not finite. Train again"):
+        align.fitted(last, spaces["turned"])
+    # Another alignment, of examples that the evaluation does not look at.
+    bless = {"alignment/neighbors": Bound(min=0.99, drop=0.01), "active_units": Bound(min=1)}
+    asked = request(spaces["turned"], last=last, measure=("alignment",), bless=bless)
+    saved_model = aligned(tmp_path / "model", spaces["turned"], spaces["last"])
+    evaluation = evaluate(dataclasses.replace(asked, aligned=saved_model)).evaluation
+    assert (evaluation.blessed, [bound.metric for bound in evaluation.bounds]) == (True, ["active_units"])
+    assert evaluation.omitted == (Omission("alignment", NOT_FINITE),)
+
+
+def test_neighbors_are_compared_in_the_models_own_space(spaces, tmp_path):
+    wider = {
+        name: dataclasses.replace(split, codes=np.hstack([split.codes, 9 * RNG.normal(size=split.codes.shape)]))
+        for name, split in digits().items()
+    }
+    new = write(tmp_path / "wider", wider)
+    asked = request(new, last=spaces["last"], measure=("alignment",))
+    saved_model = aligned(tmp_path / "model", new, spaces["last"])
+    found = numbers(evaluate(dataclasses.replace(asked, aligned=saved_model)))
+    assert found["retrieval"] > 0.9 > 0.3 > found["neighbors"]
 
 
 @pytest.mark.parametrize(

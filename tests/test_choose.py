@@ -183,6 +183,14 @@ def test_a_run_that_chooses_has_the_trials_model_and_all_else_of_its_own(runs):
             ["--model", "vae"],
             "--model: choose.task takes the model from the frontier. Leave one of them out.",
         ),
+        *(
+            (
+                {"task": "label"},
+                ["--set", f"{key}={value}"],
+                f"--set {key}: choose.task takes it from the frontier. Leave one of them out.",
+            )
+            for key, value in (("seed", 3), ("training.epochs", 2), ("model.parameters.beta", 2))
+        ),
         (
             {"max_leakage": 0.6},
             [],

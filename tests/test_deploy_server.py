@@ -1,8 +1,10 @@
 """Deployed files and the serving check, tried on servers that speak TensorFlow Serving's flags."""
 
 import os
+import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +15,10 @@ import serving_toy
 import tensorflow as tf
 import yaml
 
+from components.serving_check import servers
 from components.serving_check.check import check
 from components.serving_check.golden import Golden
-from components.serving_check.servers import EMBEDDED, REAL, choose
+from components.serving_check.servers import EMBEDDED, MODEL, REAL, choose
 from models.errors import InputError
 from pipeline.deployment import deploy
 from serving.client import Client
@@ -107,6 +110,23 @@ def test_the_server_on_the_path_checks_the_encoder(tmp_path, monkeypatch):
     assert check(tmp_path / "encoder", golden=golden, requests={"embed": {"x": x}}, server=REAL) is None
     names = [flag.partition("=")[0] for flag in record.read_text().split()]
     assert names == ["--port", "--rest_api_port", "--model_name", "--model_base_path", "--max_num_load_retries"]
+
+
+def test_a_port_that_another_process_took_is_given_up_for_another(tmp_path, monkeypatch):
+    binary(tmp_path, f'exec {sys.executable} -m serving.server "$@"', monkeypatch)
+    serving_toy.write_small(tmp_path / "toy", 1)
+    find = servers._free_ports
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        taken = servers.Ports(find().grpc, other.getsockname()[1])
+        offered = iter((taken, find()))
+        monkeypatch.setattr(servers, "_free_ports", lambda: next(offered))
+        with servers.running(REAL, tmp_path / "toy") as ports, Client(rest_port=ports.rest, model=MODEL) as client:
+            assert ports.rest != taken.rest
+            assert client.predict([[2.0, 4.0]], signature="embed")["y"].tolist() == [[2.0, 3.0]]
+            # A server that is ready is no longer watched: a check of many signatures may take its time.
+            watchdogs = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+            assert all(watchdog.finished.is_set() for watchdog in watchdogs)
 
 
 def test_a_server_that_ends_at_once_blesses_nothing(tmp_path, monkeypatch):

@@ -103,6 +103,17 @@ def test_only_what_was_asked_lately_is_looked_at(tmp_path):
     )
 
 
+def test_codes_that_are_all_not_finite_are_named(tmp_path):
+    reference = held(tmp_path / "reference.parquet", normal(100, 1))
+    live = held(tmp_path / "live.parquet", np.full((50, WIDTH), np.nan))
+    with pytest.raises(InputError) as caught:
+        compare(reference, live, Settings(), now=NOW)
+    assert str(caught.value) == (
+        f"{live.place}: 50 of 50 embeddings of {SPACE} have a code or a rate that is not finite, and it takes 30 that "
+        "are. Check what this encoder was given, or look at another file."
+    )
+
+
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reference")

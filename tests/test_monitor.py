@@ -173,6 +173,38 @@ def test_drift_runs_a_command_that_knows_the_record(output, tmp_path, monkeypatc
     assert (done.exit_code, done.stderr) == (1, f"on drift: {failing} ended with code 7\n")
 
 
+def test_single_looks_run_the_command_once_for_each_drift(output, tmp_path):
+    """As a timer does: the record in the folder is what one look knows of the last."""
+    marks, hook = tmp_path / "marks", ["--on-drift"]
+    hook.append(shlex.join([sys.executable, "-c", f"open({str(marks)!r}, 'a').write('x')"]))
+    counts = []
+    for by in (1.0, 1.0, 0.0, 1.0):
+        monitor(output, write_live(tmp_path / "live.parquet", by=by), *hook)
+        counts.append(len(marks.read_text()))
+    assert counts == [1, 1, 1, 2]
+    record = output / "digits" / "monitor" / "drift.json"
+    for before in (record.read_text().replace(SPACE, OTHER), "{}"):  # of another encoder, or of no use
+        record.write_text(before)
+        monitor(output, tmp_path / "live.parquet", *hook)
+        counts.append(len(marks.read_text()))
+    assert counts[4:] == [3, 4]
+
+
+def test_a_look_that_could_not_be_told_is_not_the_beginning(output, tmp_path):
+    live, place = write_live(tmp_path / "live.parquet", by=1.0), tmp_path / "drift.prom"
+    place.mkdir()
+    hook = ["--textfile", place, "--on-drift", "true"]
+    assert "cannot write there" in refusal(output, live, *hook)
+    place.rmdir()
+    assert "ended with code 0" in monitor(output, live, *hook).stderr
+
+
+def test_a_sample_that_memory_would_not_hold_is_refused(output, tmp_path):
+    done = monitor(output, tmp_path / "none", "--sample", 5001)
+    assert done.exit_code == 2
+    assert "5001 is not in the range 30<=x<=5000" in done.output
+
+
 class EnoughError(Exception):
     """Ends a watch."""
 

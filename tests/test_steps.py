@@ -109,6 +109,8 @@ def test_a_model_of_the_newest_space_is_pushed_again_only_where_it_answers_in_an
     assert pushed(aligned, folder) == {"pushed": 1, "pushed_version": 2, "unchanged": 0}
     for model in (aligned, plain):  # what is served answers in all of their spaces
         assert pushed(model, folder) == {"pushed": 1, "pushed_version": 2, "unchanged": 1}
+    card = json.loads((folder / "2" / "assets.extra" / "model_card.json").read_text())
+    assert card["lineage"]["aligned_to"] == "a"
     assert (holding(folder, "b"), holding(folder, "a")) == (2, None)
 
 

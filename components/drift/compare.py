@@ -92,11 +92,19 @@ def compare(reference: Embeddings, live: Embeddings, settings: Settings, *, now:
 
 
 def _require_enough(sample: Sample, embeddings: Embeddings, which: str) -> None:
-    if len(sample.codes) < FEWEST:
+    if len(sample.codes) >= FEWEST:
+        return
+    found = sample.total + sample.nonfinite
+    if found >= FEWEST:
         raise InputError(
-            f"{embeddings.place}: {sample.total} embeddings{which} of {embeddings.space} are too few to tell; it takes "
-            f"{FEWEST}. Wait for more, or look at another file."
+            f"{embeddings.place}: {sample.nonfinite} of {found} embeddings{which} of {embeddings.space} have a code or "
+            f"a rate that is not finite, and it takes {FEWEST} that are. Check what this encoder was given, or look at "
+            "another file."
         )
+    raise InputError(
+        f"{embeddings.place}: {sample.total} embeddings{which} of {embeddings.space} are too few to tell; it takes "
+        f"{FEWEST}. Wait for more, or look at another file."
+    )
 
 
 def _dimensions(reference: np.ndarray, live: np.ndarray, level: float) -> tuple[Dimension, ...]:

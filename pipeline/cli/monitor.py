@@ -21,7 +21,13 @@ Examples:
 @click.option("--run", help="The run to compare with; the one that pushed the newest version by default.")
 @click.option("--reference", type=click.Path(path_type=Path), help="A file of embeddings to compare with instead.")
 @click.option("--hours", type=click.FloatRange(0, min_open=True), help="Of a request log, look only at the last hours.")
-@click.option("--sample", type=click.IntRange(30), default=1000, show_default=True, help="Most examples of each side.")
+@click.option(
+    "--sample",
+    type=click.IntRange(30, 5000),  # the memory and time of the kernel test are quadratic in it
+    default=1000,
+    show_default=True,
+    help="Most examples of each side.",
+)
 @click.option(
     "--alpha",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),

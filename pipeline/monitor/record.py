@@ -23,10 +23,11 @@ def write(drift: Drift, folder: Path, *, textfile: Path | None = None) -> Path:
     Returns:
         The path of the JSON record.
     """
-    path = write_drift(drift, folder)
     values = _values(drift)
-    _board(values, folder / BOARD_FOLDER, step=int(datetime.datetime.fromisoformat(drift.when).timestamp()))
+    # Before the record, by which the next look knows that this one was told: Prometheus's file may be anywhere.
     _textfile(values, drift, textfile or folder / TEXTFILE)
+    path = write_drift(drift, folder)
+    _board(values, folder / BOARD_FOLDER, step=int(datetime.datetime.fromisoformat(drift.when).timestamp()))
     return path
 
 

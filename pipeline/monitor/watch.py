@@ -1,5 +1,6 @@
 """One look after another, and what is done when one finds drift."""
 
+import contextlib
 import datetime
 import os
 import shlex
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.drift.compare import Settings, compare
-from components.drift.schema import Drift
+from components.drift.schema import DRIFT_FILE, Drift, read_drift
 from models.errors import InputError
 from pipeline.failures import disk
 from pipeline.monitor import record
@@ -28,10 +29,12 @@ class Look:
     Args:
         drift: the comparison.
         path: where its record is.
+        begins: whether there is drift, and the record that was there before, of the same space, told of none.
     """
 
     drift: Drift
     path: Path
+    begins: bool
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,9 @@ class Monitor:
         now = datetime.datetime.now(datetime.UTC)
         drift = compare(reference.embeddings, live, self.settings, now=now)
         folder = self.folder or reference.folder
+        begins = bool(drift.drifted) and not _drifted(folder, drift.space)
         try:
-            return Look(drift, record.write(drift, folder, textfile=self.textfile))
+            return Look(drift, record.write(drift, folder, textfile=self.textfile), begins)
         except OSError as error:
             remedy = (disk(error) or ("", "make it writable"))[1]
             raise InputError(
@@ -87,16 +91,25 @@ class Monitor:
             time.sleep(seconds)
 
 
-@dataclass
+def _drifted(folder: Path, space: str) -> bool:
+    """Returns whether the record in a folder tells of drift in a space; one that cannot be read tells nothing."""
+    with contextlib.suppress(InputError, OSError):
+        last = read_drift(folder / DRIFT_FILE)
+        return last.space == space and bool(last.drifted)
+    return False
+
+
+@dataclass(frozen=True)
 class Hook:
     """A command that is run when drift begins, and not again before a look without.
+
+    The record of the last look is its memory, so that it does not matter whether one process looks or many.
 
     Args:
         command: the command and its arguments.
     """
 
     command: Sequence[str]
-    drifted: bool = False
 
     @classmethod
     def parse(cls, text: str) -> "Hook":
@@ -117,9 +130,7 @@ class Hook:
 
     def after(self, look: Look) -> int | None:
         """Runs the command if drift began with this look; returns its exit code, None where it was not run."""
-        begins = bool(look.drift.drifted) and not self.drifted
-        self.drifted = bool(look.drift.drifted)
-        return _run(self.command, {VARIABLE: str(look.path.resolve())}) if begins else None
+        return _run(self.command, {VARIABLE: str(look.path.resolve())}) if look.begins else None
 
 
 def _run(command: Sequence[str], variables: Mapping[str, str]) -> int:

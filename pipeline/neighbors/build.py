@@ -1,5 +1,6 @@
 """Makes an index of embeddings: read in batches, written whole or not at all."""
 
+import contextlib
 import hashlib
 import math
 from collections.abc import Iterator
@@ -40,7 +41,8 @@ def chosen(count: int) -> Kind:
 def build(source: Path, target: Path, *, metric: Metric, kind: Kind | None = None) -> Record:
     """Indexes every embedding of a file or folder.
 
-    Memory holds the index and one batch of rows.
+    Memory holds the index and one batch of rows. A file that goes meanwhile, as a request log's oldest do, is
+    passed over.
 
     Args:
         source: a Parquet file or a folder of embeddings of one space.
@@ -57,35 +59,41 @@ def build(source: Path, target: Path, *, metric: Metric, kind: Kind | None = Non
     if target.exists() and not (target / RECORD_FILE).is_file():
         raise InputError(f"{target}: is there already and is no index. Choose another path.")
     embeddings = read(source)
-    count = sum(pq.read_metadata(path).num_rows for path in embeddings.files)
+    count = sum(map(_count, embeddings.files))
     if not count:
         raise InputError(f"{source}: has no rows to index. Embed some data first.")
     kind = kind or chosen(count)
     index = _empty(kind, count, embeddings.latent)
     if not index.is_trained:
-        index.train(_sample(embeddings, metric, step=max(1, count // (index.nlist * TRAINED_BY))))
-    record = Record(
-        schema=VERSION,
-        space=embeddings.space,
-        count=count,
-        dimension=embeddings.latent,
-        metric=metric,
-        kind=kind,
-        source=str(source),
-        digest=_digest(embeddings),
-        faiss=metadata.version("faiss-cpu"),
-        metaprior=metadata.version("metaprior"),
-    )
+        _train(index, embeddings, metric, count)
     try:
         with placed(target) as folder:
             folder.mkdir()
-            _fill(index, embeddings, metric, folder / ROWS_FILE)
+            digest = _fill(index, embeddings, metric, folder / ROWS_FILE)
             _write(index, folder / VECTORS_FILE)
+            record = Record(
+                schema=VERSION,
+                space=embeddings.space,
+                count=index.ntotal,
+                dimension=embeddings.latent,
+                metric=metric,
+                kind=kind,
+                source=str(source),
+                digest=digest,
+                faiss=metadata.version("faiss-cpu"),
+                metaprior=metadata.version("metaprior"),
+            )
             write_record(record, folder)
     except OSError as error:
         what, remedy = disk(error) or (error.strerror, "make it writable")
         raise InputError(f"{target}: cannot write there: {what}. Choose another path, or {remedy}.") from error
     return record
+
+
+def _count(path: Path) -> int:
+    with contextlib.suppress(FileNotFoundError):
+        return pq.read_metadata(path).num_rows
+    return 0
 
 
 def _empty(kind: Kind, count: int, dimension: int) -> Any:
@@ -103,7 +111,7 @@ def _empty(kind: Kind, count: int, dimension: int) -> Any:
     return faiss.IndexFlatL2(dimension)
 
 
-def _batches(embeddings: Embeddings, metric: Metric) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:
+def _batches(embeddings: Embeddings, metric: Metric) -> Iterator[tuple[Path, pa.RecordBatch, np.ndarray]]:
     columns = [ID, EMBEDDING, *([LABEL] if LABEL in embeddings.columns else [])]
     for path, batch in embeddings.stream(columns):
         codes = matrix(batch, embeddings.latent, path)
@@ -111,22 +119,37 @@ def _batches(embeddings: Embeddings, metric: Metric) -> Iterator[tuple[pa.Record
         if found:
             row, what = found
             raise InputError(f"{path}: the embedding of {batch.column(ID)[row].as_py()!r} {what}.")
-        yield batch, scaled(codes, metric)
+        yield path, batch, scaled(codes, metric)
+
+
+def _train(index: Any, embeddings: Embeddings, metric: Metric, count: int) -> None:
+    sample = _sample(embeddings, metric, step=max(1, count // (index.nlist * TRAINED_BY)))
+    if len(sample) < index.nlist:
+        raise _gone(embeddings.place)
+    index.train(sample)
 
 
 def _sample(embeddings: Embeddings, metric: Metric, *, step: int) -> np.ndarray:
     """Returns every `step`-th code, whatever the batches."""
-    parts, seen = [], 0
-    for _, codes in _batches(embeddings, metric):
-        parts.append(codes[-seen % step :: step])
+    parts, seen = [np.zeros((0, embeddings.latent), np.float32)], 0
+    for _, _, codes in _batches(embeddings, metric):
+        parts.append(codes[-seen % step :: step].copy())  # a view would keep the whole batch
         seen += len(codes)
     return np.concatenate(parts)
 
 
-def _fill(index: Any, embeddings: Embeddings, metric: Metric, rows: Path) -> None:
+def _gone(place: Path) -> InputError:
+    return InputError(f"{place}: files went while they were indexed. Index a copy.")
+
+
+def _fill(index: Any, embeddings: Embeddings, metric: Metric, rows: Path) -> str:
+    """Puts every embedding into the index and its name into a file; returns the digest of the files they are from."""
     writer = None
+    hashes: dict[Path, bytes] = {}
     try:
-        for batch, codes in _batches(embeddings, metric):
+        for path, batch, codes in _batches(embeddings, metric):
+            if path not in hashes:
+                hashes[path] = _hash(path)
             index.add(codes)
             named = pa.table(batch.drop_columns([EMBEDDING]))
             writer = writer or pq.ParquetWriter(rows, named.schema, compression="zstd")
@@ -134,6 +157,17 @@ def _fill(index: Any, embeddings: Embeddings, metric: Metric, rows: Path) -> Non
     finally:
         if writer:
             writer.close()
+    if not hashes:
+        raise _gone(embeddings.place)
+    return hashlib.sha256(b"".join(hashes.values())).hexdigest()
+
+
+def _hash(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except FileNotFoundError:
+        raise _gone(path) from None
 
 
 def _write(index: Any, path: Path) -> None:
@@ -145,11 +179,3 @@ def _write(index: Any, path: Path) -> None:
         if disk(error):
             raise OSError(None, (disk(error) or ("",))[0]) from error
         raise
-
-
-def _digest(embeddings: Embeddings) -> str:
-    digest = hashlib.sha256()
-    for path in embeddings.files:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.embedder.files import ID
 from models.errors import InputError
 from pipeline.neighbors.build import LABEL
 from pipeline.neighbors.record import ROWS_FILE, VECTORS_FILE, Record, read_index_record
@@ -35,8 +37,8 @@ class Index:
     def __init__(self, folder: Path):
         self.record = read_index_record(folder)
         self._vectors = _vectors(folder, self.record)
-        rows = pq.read_table(folder / ROWS_FILE)
-        self._ids = rows.column("id")
+        rows = _rows(folder / ROWS_FILE)
+        self._ids = rows.column(ID)
         self._labels = rows.column(LABEL) if LABEL in rows.column_names else None
         if not len(self._ids) == self._vectors.ntotal == self.record.count:
             raise InputError(f"{folder}: its parts are not of one index. Index the embeddings again.")
@@ -70,6 +72,16 @@ class Index:
     def _neighbor(self, place: int, distance: float) -> Neighbor:
         label = self._labels[int(place)].as_py() if self._labels is not None else None
         return Neighbor(self._ids[int(place)].as_py(), float(distance), label)
+
+
+def _rows(path: Path) -> pa.Table:
+    try:
+        rows = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path}: cannot be read. Index the embeddings again.") from error
+    if ID not in rows.column_names:
+        raise InputError(f"{path}: has no column {ID}. Index the embeddings again.")
+    return rows
 
 
 def _vectors(folder: Path, record: Record) -> Any:
