@@ -140,7 +140,7 @@ def encode(config: Config, *, reference: type[ResolverStrategy]) -> Encoded:
         limit=config.evaluation.examples,
         slices=_slices(config, ingest),
         measures=config.evaluation.measures,
-        code=code.version("components.embedder", *ARTIFACT),
+        code=code.version("components.embedder", "models.saved_model", *ARTIFACT),
     )
     nodes = [ingest, statistics, schema, validator, gate, transform, trainer, blessed, embedder]
     return Encoded(nodes, ingest=ingest, trainer=trainer, blessed=blessed, embedder=embedder)

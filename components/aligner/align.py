@@ -12,7 +12,9 @@ import numpy as np
 
 from components.aligner.export import write_aligned
 from components.evaluator import rows
+from components.evaluator.wording import NOT_FINITE
 from components.metrics.procrustes import Alignment, Moments, fit
+from components.metrics.undefined import UndefinedError
 from models.artifact import ALIGNMENT, GOLDEN, METADATA, SERVING, read_metadata
 from models.atomic import link, placed, write_whole
 from models.features.ids import digest
@@ -35,14 +37,19 @@ def fitted(new: Path, old: Path) -> Alignment:
         old: folder of the last blessed model's Embeddings of the same data.
 
     Raises:
-        InputError: if the two do not hold the same examples, or a code is not finite.
-        UndefinedError: if there are too few examples, or all codes of one of the models are the same.
+        InputError: if the two do not hold the same examples, or a code of the model itself is not finite.
+        UndefinedError: if there are too few examples, a code of the last blessed model is not finite, or all codes of
+            one of the models are the same.
     """
     ids = heapq.nsmallest(MOST, _ids(new), key=digest)
-    both = [rows.gather(root, TRAIN, prefix="embeddings", column="embedding", ids=ids) for root in (new, old)]
+    codes = _codes(new, ids)
+    try:
+        last = _codes(old, ids)
+    except rows.NotFiniteError as error:  # that model is trained and served: no new one could mend it
+        raise UndefinedError(NOT_FINITE) from error
     moments = Moments()
     for start in range(0, len(ids), BATCH):
-        moments.add(*(codes[start : start + BATCH] for codes in both))
+        moments.add(codes[start : start + BATCH], last[start : start + BATCH])
     return fit(moments)
 
 
@@ -108,6 +115,10 @@ def read(saved_model: Path) -> tuple[Alignment, dict[str, Any]] | None:
 def _ids(root: Path) -> Iterator[str]:
     for batch in rows.stream(root, TRAIN, "embeddings", ("id",)):
         yield from batch.column("id").to_pylist()
+
+
+def _codes(root: Path, ids: list[str]) -> np.ndarray:
+    return rows.gather(root, TRAIN, prefix="embeddings", column="embedding", ids=ids)
 
 
 def _answers(golden: dict[str, Any], alignment: Alignment) -> dict[str, list]:

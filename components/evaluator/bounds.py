@@ -15,6 +15,7 @@ from components.evaluator.wording import beside, number
 from models.errors import InputError
 
 Relative = Literal["drop", "rise"]
+KINDS: tuple[Literal["min", "max", "drop", "rise"], ...] = ("min", "max", "drop", "rise")
 
 NEEDS = {
     "disentanglement": "the data names no factors (data.factors)",
@@ -102,6 +103,22 @@ def without_alignment(settings: Settings) -> Settings:
     """Returns the settings without bounds on the alignment: where there is no space to keep, none can be broken."""
     kept = {name: limits for name, limits in settings.bless.items() if not name.startswith("alignment/")}
     return settings.model_copy(update={"bless": kept})
+
+
+def unmet_alignment(settings: Settings, reason: str) -> tuple[BoundRecord, ...]:
+    """Returns the bounds on the alignment, all unmet: where the model's own codes lead into no space.
+
+    Args:
+        settings: the bounds by metric name.
+        reason: why there is no alignment, in words.
+    """
+    return tuple(
+        BoundRecord(name, kind, bound, None, None, False, f"{name} has no value: {reason}")
+        for name, limits in settings.bless.items()
+        if name.startswith("alignment/")
+        for kind in KINDS
+        if (bound := getattr(limits, kind)) is not None
+    )
 
 
 def compared(bless: Mapping[str, Bound]) -> list[str]:

@@ -10,7 +10,15 @@ from threadpoolctl import threadpool_limits
 
 from components.aligner import align
 from components.evaluator import rows
-from components.evaluator.bounds import Reference, check_measured, check_names, compared, judge, without_alignment
+from components.evaluator.bounds import (
+    Reference,
+    check_measured,
+    check_names,
+    compared,
+    judge,
+    unmet_alignment,
+    without_alignment,
+)
 from components.evaluator.codes_pass import pass_over
 from components.evaluator.examples import TEST, Chosen, choose
 from components.evaluator.facts import data_facts
@@ -22,9 +30,12 @@ from components.evaluator.schema import VERSION, AlignedTo, Evaluation, Omission
 from components.evaluator.settings import Settings
 from components.evaluator.space import LastSpace
 from components.evaluator.subject import Subject, task_names
-from components.evaluator.wording import NOT_YET, OTHER_INPUTS, SAME_SPACE
-from components.metrics.procrustes import Alignment
+from components.evaluator.wording import NOT_FINITE, NOT_YET, OTHER_INPUTS, SAME_SPACE
+from components.metrics.procrustes import LAST_THE_SAME, NEW_THE_SAME, Alignment
 from models.errors import InputError
+
+# Without a last space whose vectors mean anything here, nothing that anyone keeps can be broken.
+NOTHING_TO_BREAK = {NOT_YET, OTHER_INPUTS, SAME_SPACE, NOT_FINITE, LAST_THE_SAME}
 
 progress = logging.getLogger("metaprior.progress")
 
@@ -68,7 +79,7 @@ def evaluate(request: Request) -> Evaluated:
 
     Raises:
         InputError: if a bound names a metric that does not exist or cannot be measured, the test split
-            is empty, a value is not finite, or the last blessed model's rows are not the same.
+            is empty, a value of this model is not finite, or the last blessed model's rows are not the same.
     """
     root, settings = request.embeddings, request.settings
     last_space, aligned_to = _last_space(request)
@@ -83,11 +94,17 @@ def evaluate(request: Request) -> Evaluated:
     with threadpool_limits(1):
         codes = pass_over(root, TEST, seed=request.seed)
         found = measure(subject, codes)
-        judged = without_alignment(settings) if last_space in (NOT_YET, OTHER_INPUTS, SAME_SPACE) else settings
+        unaligned = {each.reason for each in found.omitted if each.metric == "alignment"}
+        if isinstance(last_space, str):
+            unaligned.add(last_space)
+        collapsed = NEW_THE_SAME in unaligned
+        judged = without_alignment(settings) if collapsed or unaligned & NOTHING_TO_BREAK else settings
         check_measured(judged.bless, found.names, found.omitted)
         last = _last_blessed(request, head, chosen, counts[TEST])
     metrics = tuple(finding.metric for finding in found.findings)
     bounds = judge(judged, found.findings, last, seed=request.seed)
+    if collapsed:
+        bounds += unmet_alignment(settings, NEW_THE_SAME)
     evaluation = Evaluation(
         schema=VERSION,
         **_model(head),
@@ -137,7 +154,10 @@ def _last_blessed(request: Request, head: rows.Header, chosen: Chosen, count: in
         )
     itself = LastSpace(request.last, Alignment.identity(rows.header(request.last).latent))
     subject = Subject(request.last, head, chosen, request.settings, seed=request.seed, last=itself)
-    found = again(subject, pass_over(request.last, TEST, seed=request.seed), names)
+    try:
+        found = again(subject, pass_over(request.last, TEST, seed=request.seed), names)
+    except rows.NotFiniteError:
+        return Reference({}, NOT_FINITE)
     return Reference(
         {each.metric.name: each for each in found if isinstance(each, Finding) and each.metric.name in names},
         omitted={each.metric: each.reason for each in found if isinstance(each, Omission)},

@@ -22,6 +22,10 @@ USUAL = ("train", "eval", "test")
 Read = Callable[[pa.RecordBatch, str, str], np.ndarray]
 
 
+class NotFiniteError(InputError):
+    """A value of the rows is missing or not finite."""
+
+
 @dataclass(frozen=True)
 class Header:
     """What every file says about the model that wrote it (its `metaprior` metadata).
@@ -93,7 +97,8 @@ def matrix(batch: pa.RecordBatch, column: str, split: str) -> np.ndarray:
     """Returns a list column as an array, [rows, width].
 
     Raises:
-        InputError: if lists differ in width, or a value is missing or not finite.
+        InputError: if lists differ in width.
+        NotFiniteError: if a value is missing or not finite.
     """
     lists = batch.column(column)
     widths = pc.unique(pc.list_value_length(lists)).to_pylist()
@@ -107,7 +112,7 @@ def scalars(batch: pa.RecordBatch, column: str, split: str) -> np.ndarray:
     """Returns a number column as an array, [rows].
 
     Raises:
-        InputError: if a value is missing or not finite.
+        NotFiniteError: if a value is missing or not finite.
     """
     values = batch.column(column).to_numpy(zero_copy_only=False)
     return _finite(values, batch, column=column, split=split)
@@ -117,7 +122,8 @@ def gather(root: Path, split: str, *, prefix: str, column: str, ids: list[str]) 
     """Returns a list column of the rows with the given ids, in their order, [ids, width].
 
     Raises:
-        InputError: if an id is not there, or a value is not finite.
+        InputError: if an id is not there.
+        NotFiniteError: if a value is not finite.
     """
     return gathered(root, split, prefix, column, ids=ids, read=matrix)
 
@@ -126,7 +132,8 @@ def gather_scalars(root: Path, split: str, column: str, *, ids: list[str]) -> np
     """Returns a number column of the embeddings with the given ids, in their order, [ids].
 
     Raises:
-        InputError: if an id is not there, or a value is not finite.
+        InputError: if an id is not there.
+        NotFiniteError: if a value is not finite.
     """
     return gathered(root, split, "embeddings", column, ids=ids, read=scalars)
 
@@ -135,7 +142,8 @@ def gathered(root: Path, split: str, prefix: str, column: str, *, ids: list[str]
     """Returns what `read` makes of a column of the rows with the given ids, in their order, [ids, ...].
 
     Raises:
-        InputError: if an id is not there, or a value is not finite.
+        InputError: if an id is not there.
+        NotFiniteError: if a value is not finite.
     """
     places = {id: place for place, id in enumerate(ids)}
     found = np.zeros(len(ids), bool)
@@ -166,7 +174,7 @@ def _finite(values: np.ndarray, batch: pa.RecordBatch, *, column: str, split: st
     bad = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
     if bad.any():
         id = batch.column("id")[int(np.argmax(bad))].as_py()
-        raise InputError(
+        raise NotFiniteError(
             f"Split {split!r}: {column} of example {id!r} is not finite. Train again with a lower "
             "training.learning_rate, and look for extreme values in the data."
         )

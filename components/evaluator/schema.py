@@ -66,7 +66,7 @@ class BoundRecord:
         metric: name of the bounded metric.
         kind: `min` or `max` (absolute), `drop` or `rise` (against the last blessed model).
         bound: the limit, in the metric's unit.
-        value: the encoder's value.
+        value: the encoder's value; None where it has none.
         reference: the last blessed model's value on the same rows; None for absolute bounds and where
             no model has been blessed.
         p_value: of the paired test for a loss beyond the bound, adjusted for the number of such tests; None where
@@ -78,7 +78,7 @@ class BoundRecord:
     metric: str
     kind: Literal["min", "max", "drop", "rise"]
     bound: FiniteFloat
-    value: FiniteFloat
+    value: FiniteFloat | None
     reference: FiniteFloat | None
     ok: bool
     reason: str

@@ -13,7 +13,7 @@ from components.evaluator.families.view import Last, View
 from components.evaluator.schema import REPRESENTATIONS, Representation
 from components.evaluator.settings import Settings
 from components.evaluator.space import LastSpace
-from components.evaluator.wording import NOT_YET
+from components.evaluator.wording import NOT_FINITE, NOT_YET
 from components.metrics.baselines import pca
 from components.metrics.probes import Codes
 from components.metrics.targets import Kind
@@ -128,7 +128,10 @@ class Subject:
     def _last_codes(self) -> Last | str:
         if isinstance(self._last, str):
             return self._last
-        return Last(self._codes("embeddings", "embedding", root=self._last.root), self._last.alignment)
+        try:
+            return Last(self._codes("embeddings", "embedding", root=self._last.root), self._last.alignment)
+        except rows.NotFiniteError:
+            return NOT_FINITE
 
     def _codes(self, prefix: str, column: str, *, root: Path | None = None) -> Codes:
         return Codes(*(self._gathered(prefix, column, split, root=root) for split in (TRAIN, TEST)))

@@ -71,6 +71,7 @@ ROBUSTNESS = {
 NOT_YET = "no blessed model to compare with yet"
 SAME_SPACE = "the last blessed model is of the same space"
 OTHER_INPUTS = "the last blessed model takes other inputs, so it is not compared"
+NOT_FINITE = "some codes of the last blessed model are not finite"
 CAPITAL = ("k-NN",)
 DECIMALS = {"nats": 2, "count": 0}
 

@@ -11,6 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from components.metrics.intervals import Estimate, ratio_interval
 from components.metrics.probes import Codes
+from components.metrics.procrustes import LAST_THE_SAME
 from components.metrics.robustness import read_all
 from components.metrics.scores import outcomes
 from components.metrics.targets import Targets
@@ -91,7 +92,7 @@ def residual(old: np.ndarray, aligned: np.ndarray, *, seed: int) -> Estimate:
     """
     spread = ((old - old.mean(axis=0)) ** 2).sum(axis=1)
     if not spread.sum() > 0:
-        raise UndefinedError("all codes of the last blessed model are the same")
+        raise UndefinedError(LAST_THE_SAME)
     error = ((aligned - old) ** 2).sum(axis=1)
     return Estimate(float(error.sum() / spread.sum()), ratio_interval(error, spread, seed=seed))
 

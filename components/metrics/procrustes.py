@@ -7,6 +7,9 @@ import scipy.linalg
 
 from components.metrics.undefined import UndefinedError
 
+LAST_THE_SAME = "all codes of the last blessed model are the same"
+NEW_THE_SAME = "all codes of the new model are the same"
+
 
 class Moments:
     """Means and covariances of two models' codes of the same examples, which arrive in batches (Chan's update).
@@ -128,7 +131,7 @@ def fit(moments: Moments) -> Alignment:
     turn = scipy.linalg.orthogonal_procrustes(np.eye(len(padded)), padded)[0][:rows, :columns]
     turned, spread = float(np.trace(turn.T @ new @ turn)), float(np.trace(old))
     if not turned > 0 or not spread > 0:
-        raise UndefinedError(f"all codes of the {'last blessed' if turned > 0 else 'new'} model are the same")
+        raise UndefinedError(LAST_THE_SAME if np.trace(new) > 0 >= spread else NEW_THE_SAME)
     scale = float(np.sqrt(spread / turned))
     common = float(np.trace(turn.T @ cross))
     residual = max(2 - 2 * scale * common / spread, 0.0)  # ||s X R||^2 is ||Y||^2, and rounding may go below 0

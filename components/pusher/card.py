@@ -38,16 +38,19 @@ class Lineage:
     served: str
 
 
-def files(model: Path, evaluation: Evaluation, lineage: Lineage) -> dict[Path, bytes]:
+def files(
+    model: Path, evaluation: Evaluation, lineage: Lineage, *, served: Mapping[str, Any] | None = None
+) -> dict[Path, bytes]:
     """Returns the card as JSON and as Markdown, by path inside a pushed version.
 
     Args:
         model: folder of the model artifact.
         evaluation: what was measured of it.
         lineage: where it comes from.
+        served: what a version that stays says of itself; the model's encoder where it becomes a version.
     """
     training = json.loads((model / TRAINING).read_text(encoding="utf-8"))
-    found = card(read_metadata(model / SERVING), evaluation, training, lineage)
+    found = card(served or read_metadata(model / SERVING), evaluation, training, lineage)
     text = json.dumps(found, indent=1, ensure_ascii=False)
     return {JSON_FILE: f"{text}\n".encode(), TEXT_FILE: markdown(found).encode()}
 
@@ -95,7 +98,7 @@ def card(
             },
             "lineage": {
                 "space": evaluation.space,
-                "aligned_to": evaluation.aligned_to.space if evaluation.aligned_to else None,
+                "aligned_to": (record.get("aligned_to") or {}).get("space"),
                 "model_artifact": lineage.model,
                 "evaluation_artifact": lineage.evaluation,
                 "data_fingerprint": lineage.fingerprint,

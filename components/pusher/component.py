@@ -60,9 +60,10 @@ def Pusher(
     saved_model, target = Path(model.uri, SERVING), Path(folder)
     lineage = card.Lineage(model.id, evaluation.id, fingerprint, target.name)
     found = read_evaluation(Path(evaluation.uri, EVALUATION_FILE))
-    beside = card.files(Path(model.uri), found, lineage)
     with writing(target):
-        same = _serves(_newest(target), read_metadata(saved_model))
+        served = _newest(target)
+        same = _serves(served, read_metadata(saved_model))
+        beside = card.files(Path(model.uri), found, lineage, served=served if same else None)
         version = versions(target)[-1] if same else push(saved_model, target, beside)
         unchanged = same and not renew(target / str(version), beside)
         prune(target, keep)

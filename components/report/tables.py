@@ -163,7 +163,7 @@ def _judged(bound: BoundRecord, unit: str, explains: str) -> Judged:
     return Judged(
         metric=heading(bound.metric, explains=explains),
         limit=LIMITS[bound.kind].format(f"{bound.bound:g}"),
-        value=number(bound.value, unit),
+        value="" if bound.value is None else number(bound.value, unit),
         last="" if bound.reference is None else number(bound.reference, unit),
         test="" if bound.p_value is None else p_value(bound.p_value),
         ok=bound.ok,

@@ -60,6 +60,7 @@ def requests(golden: Golden, spec: FeatureSpec) -> dict[str, dict[str, Any]]:
         "serving_default": {"examples": golden.examples},
         "score": {"examples": golden.examples},
         "embed": tensors,
+        "outlying": tensors,
     }
     if golden.aligned:
         asked[ALIGNED] = tensors

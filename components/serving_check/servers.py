@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,24 +63,43 @@ def running(server: str, folder: Path) -> Iterator[Ports]:
     model = [f"--model_name={MODEL}", f"--model_base_path={folder}", "--max_num_load_retries=0"]
     if server == EMBEDDED:
         command = [sys.executable, "-m", "serving.server", "--port=any", "--rest_api_port=any", *model]
-        with _process(command, stdout=subprocess.PIPE) as process:
-            yield _announced(process)
+        with _process(command, stdout=subprocess.PIPE) as (process, ready):
+            ports = _announced(process)
+            ready()
+            yield ports
         return
-    # This one takes no port for itself: what is free now is so a moment later, too.
-    ports = _free_ports()
-    with _process([REAL, f"--port={ports.grpc}", f"--rest_api_port={ports.rest}", *model]) as process:
+    with ExitStack() as stack:
+        yield _started(stack, model)
+
+
+def _started(stack: ExitStack, model: list[str]) -> Ports:
+    """Starts TensorFlow's server; once more where another process took one of its ports in the meantime."""
+    ports = _free_ports()  # It takes no port for itself.
+    try:
+        return stack.enter_context(_real(model, ports))
+    except ServingError:
+        if not _taken(ports):
+            raise
+    return stack.enter_context(_real(model, _free_ports()))
+
+
+@contextmanager
+def _real(model: list[str], ports: Ports) -> Iterator[Ports]:
+    with _process([REAL, f"--port={ports.grpc}", f"--rest_api_port={ports.rest}", *model]) as (process, ready):
         _wait(process, ports)
+        ready()
         yield ports
 
 
 @contextmanager
-def _process(command: list[str], *, stdout: int | None = None) -> Iterator[subprocess.Popen]:
+def _process(command: list[str], *, stdout: int | None = None) -> Iterator[tuple[subprocess.Popen, Callable[[], None]]]:
+    """Yields a server's process, and what to call once it is ready."""
     process = subprocess.Popen(command, stdout=stdout, text=True)
     # A server that hangs is ended, which ends its output and so every wait for it.
     watchdog = threading.Timer(STARTUP_SECONDS, process.kill)
     watchdog.start()
     try:
-        yield process
+        yield process, watchdog.cancel
     finally:
         watchdog.cancel()
         process.terminate()
@@ -122,6 +141,16 @@ def _ended(process: subprocess.Popen) -> ServingError:
     return ServingError(
         Code.UNAVAILABLE, f"the server ended with exit status {code} before it was ready; the log says why."
     )
+
+
+def _taken(ports: Ports) -> bool:
+    try:
+        for port in (ports.grpc, ports.rest):
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+    except OSError:
+        return True
+    return False
 
 
 def _free_ports() -> Ports:

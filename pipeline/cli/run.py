@@ -28,7 +28,7 @@ def command(path: str | None, **flags) -> int:
 
     config = loading.load(path, **flags)
     if config.choose.task is not None:
-        config = _chosen(config, flags["model"])
+        config = _chosen(config, flags)
 
     from pipeline import preflight
 
@@ -39,13 +39,19 @@ def command(path: str | None, **flags) -> int:
     return show.run(config, heading=show.heading(config, description))
 
 
-def _chosen(config, model: str | None):
+TAKEN = ("seed", "training.epochs", "model", "model.recipe", "model.latent", "model.parameters")
+
+
+def _chosen(config, flags):
     """Returns the configuration with the model that the sweep's frontier gives, and says which."""
     from models.errors import InputError
     from pipeline.sweep import choose
 
-    if model is not None:
+    if flags["model"] is not None:
         raise InputError("--model: choose.task takes the model from the frontier. Leave one of them out.")
+    for key, _ in flags["sets"]:
+        if key in TAKEN or key.startswith("model.parameters."):
+            raise InputError(f"--set {key}: choose.task takes it from the frontier. Leave one of them out.")
     config, lines = choose.chosen(config)
     click.echo("\n".join([*lines, ""]))
     return config

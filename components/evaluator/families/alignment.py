@@ -20,7 +20,8 @@ K = measures.NEIGHBORS
 def alignment(view: View) -> Iterator[Finding | Omission]:
     """Yields agreement of neighbors, retrieval, recall, residual and transfer of a linear probe; the encoder only.
 
-    `alignment/<name>` is of aligned codes; `<name>/unaligned` of codes as they are, cut or filled up to the old
+    `alignment/neighbors` is of the model's own codes, which no alignment can help; otherwise `alignment/<name>` is
+    of aligned codes and `<name>/unaligned` of codes as they are, cut or filled up to the old
     width; `alignment/probe/before` of the old codes themselves. All are about the same test examples.
     """
     if not view.trained:
@@ -45,7 +46,8 @@ def alignment(view: View) -> Iterator[Finding | Omission]:
 def _near(view: View, last: Last, codes: dict[str, np.ndarray]) -> Iterator[Finding]:
     old, count = last.codes.test, len(last.codes.test)
     chance = f"{K} nearest of {count:,}; {K / (count - 1):.3f} by chance"
-    yield _share(view, "alignment/neighbors", measures.neighbor_agreement(old, codes[""]), chance)
+    kept = measures.neighbor_agreement(old, view.codes.test)  # of its own codes: a projection would change neighbors
+    yield _share(view, "alignment/neighbors", kept, chance)
     for place, shown in codes.items():
         found = measures.retrieval(old, shown)
         yield _share(view, f"alignment/retrieval{place}", found.agreement, chance)
