@@ -9,6 +9,10 @@ from serving.wire import SPACE, VERSION
 Tell = Callable[[dict[str, str]], None]
 
 
+def untold(_: dict[str, str]) -> None:
+    """Tells nobody."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """What one request may cost.
@@ -47,7 +51,7 @@ class Caller:
 
     seconds: float | None = None
     is_wanted: Callable[[], bool] | None = None
-    tell: Tell | None = None
+    tell: Tell = untold
 
 
 def origin(version: int, servable: Servable, signature: str = "") -> dict[str, str]:

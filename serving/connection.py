@@ -69,7 +69,7 @@ def _calls(over_rest: bool, address: str, credentials: Credentials) -> Any:
     if over_rest:
         from serving.rest_calls import RestCalls
 
-        return RestCalls(f"{'https' if credentials.secure else 'http'}://{address}")
+        return RestCalls(credentials.url(address))
     from serving.grpc_calls import GrpcCalls
 
     return GrpcCalls()

@@ -52,6 +52,10 @@ class Credentials:
         """Whether connections are encrypted."""
         return self.tls or self.ca is not None or self.certificate is not None
 
+    def url(self, address: str) -> str:
+        """Returns the URL of a host:port: encrypted where these credentials are."""
+        return f"{'https' if self.secure else 'http'}://{address}"
+
     def authorization(self) -> dict[str, str]:
         """Returns the header that carries the token, empty without one.
 

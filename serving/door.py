@@ -54,6 +54,6 @@ class Door(grpc.ServerInterceptor):
         return grpc.unary_unary_rpc_method_handler(answer, None, handler.response_serializer)
 
     def _admit(self, context: grpc.ServicerContext) -> None:
-        sent = {key: str(value) for key, value in context.invocation_metadata() or () if key == AUTHORIZATION}
+        sent = dict(context.invocation_metadata() or ()).get(AUTHORIZATION)
         # `ipv4:10.0.0.1:5000`: a new connection gets no share of its own.
-        self._access.admit(sent.get(AUTHORIZATION), context.peer().rpartition(":")[0])
+        self._access.admit(None if sent is None else str(sent), context.peer().rpartition(":")[0])

@@ -27,7 +27,7 @@ class RestTransport:
     """
 
     def __init__(self, address: str, credentials: Credentials):
-        self._server = f"{'https' if credentials.secure else 'http'}://{address}"
+        self._server = credentials.url(address)
         self._credentials = credentials
         self._session = requests.Session()
         # A model server is reached directly: reading proxy settings and .netrc would also cost time.

@@ -22,7 +22,7 @@ class AsyncRestTransport:
     """
 
     def __init__(self, address: str, credentials: Credentials):
-        self._server = f"{'https' if credentials.secure else 'http'}://{address}"
+        self._server = credentials.url(address)
         self._credentials = credentials
         self._context = _context(credentials) if credentials.secure else None
         self._session: aiohttp.ClientSession | None = None

@@ -22,7 +22,7 @@ from tensorflow_serving.apis import (
 
 from serving import configs
 from serving.batching import Batcher
-from serving.callers import Caller, Form, Limits, Tell, origin
+from serving.callers import Caller, Form, Limits, Tell, origin, untold
 from serving.inference import Arrays, Method, Run, examples_of, infer, infer_all
 from serving.metrics import Metrics
 from serving.models import Models
@@ -109,8 +109,7 @@ class Service:
         require_spec(request)
         with self.lease(request.model_spec) as (number, servable):
             call = prepare(servable, request, self.limits.request_bytes)
-            if caller.tell:
-                caller.tell(origin(number, servable, call.signature.name))
+            caller.tell(origin(number, servable, call.signature.name))
             if self._form.strict:
                 _require_method(servable, call.signature)
             outputs = self._run(request.model_spec.name, "Predict", servable, caller)(call.signature, call.inputs)
@@ -131,8 +130,7 @@ class Service:
         require_spec(request)
         response = method.response()
         with self.lease(request.model_spec) as (number, servable):
-            if caller.tell:
-                caller.tell(origin(number, servable))
+            caller.tell(origin(number, servable))
             run = self._run(request.model_spec.name, method.api, servable, caller)
             infer(method, servable, request, run, response.result, strict=self.strict)
         name_model(response.model_spec, request.model_spec, number)
@@ -149,8 +147,7 @@ class Service:
         # As in TF Serving, the first task names the version.
         spec = request.tasks[0].model_spec if request.tasks else model_pb2.ModelSpec()
         with self.lease(spec) as (number, servable):
-            if caller.tell:
-                caller.tell(origin(number, servable))
+            caller.tell(origin(number, servable))
             run = self._run(spec.name, "MultiInference", servable, caller)
             results = infer_all(servable, request, run, strict=self.strict)
         response = inference_pb2.MultiInferenceResponse(results=results)
@@ -160,7 +157,7 @@ class Service:
         return response
 
     def metadata(
-        self, request: get_model_metadata_pb2.GetModelMetadataRequest, tell: Tell | None = None
+        self, request: get_model_metadata_pb2.GetModelMetadataRequest, tell: Tell = untold
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
         """Answers PredictionService.GetModelMetadata.
 
@@ -181,8 +178,7 @@ class Service:
         with self.lease(request.model_spec) as (number, servable):
             response.model_spec.name = request.model_spec.name
             response.model_spec.version.value = number
-            if tell:
-                tell(origin(number, servable))
+            tell(origin(number, servable))
             definitions = get_model_metadata_pb2.SignatureDefMap(signature_def=servable.definitions)
         response.metadata["signature_def"].Pack(definitions)
         return response

@@ -7,8 +7,6 @@ from serving.access import Access, RateLimit, Tokens
 from serving.options import ANY_PORT, Options
 from serving.textproto import METRICS_PATH, BatchingParameters, SSLConfig, read_batching, read_monitoring, read_ssl
 
-POOL = "model_server_batch_threads"  # TF Serving's name for the threads of a server without a parameters file
-
 
 def wanted(options: Options) -> list[configs.ModelConfig]:
     """Returns the models that a server starts with.
@@ -35,7 +33,7 @@ def batching(options: Options) -> BatchingParameters | None:
     if not options.enable_batching:
         return None
     file = options.batching_parameters_file
-    return read_batching(file) if file else BatchingParameters(thread_pool_name=POOL)
+    return read_batching(file) if file else BatchingParameters()
 
 
 def metrics_path(options: Options) -> str | None:
