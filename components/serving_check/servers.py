@@ -14,7 +14,7 @@ from pathlib import Path
 import tenacity
 
 from models.errors import InputError
-from serving.client import Client
+from serving.client import Client, RequestError
 from serving.status import Code, ServingError
 
 AUTO, EMBEDDED, REAL = "auto", "embedded", "tensorflow_model_server"
@@ -128,8 +128,8 @@ def _wait(process: subprocess.Popen, ports: Ports) -> None:
         client.metadata()
 
     def early(error: BaseException) -> bool:
-        found_no_server = isinstance(error, ServingError) and error.code is Code.UNAVAILABLE
-        return found_no_server and process.poll() is None
+        # The client's own error: that the server has ended is told by the next question, and never asked again.
+        return isinstance(error, RequestError) and error.code is Code.UNAVAILABLE
 
     with Client(rest_port=ports.rest, model=MODEL, attempts=1) as client:
         wait, stop = tenacity.wait_fixed(0.2), tenacity.stop_after_delay(STARTUP_SECONDS)
