@@ -48,17 +48,26 @@ class Critic(Part):
     def call(self, z: tf.Tensor, training: bool = False) -> tf.Tensor:
         return tf.cast(self.network(z, training=training), self.variable_dtype)
 
-    def learn(self, loss: Callable[[], tf.Tensor]) -> None:
+    def learn(self, loss: Callable[[], tf.Tensor], felt_by: tf.Tensor | None = None) -> tf.Tensor | None:
         """Takes the critic's steps.
 
         Args:
             loss: computes the critic's loss from its present weights and from codes whose gradient is
                 stopped: nats, [].
+            felt_by: what the loss is computed from.
+
+        Returns:
+            The gradient of the loss for `felt_by`, by the critic as it was before its steps; None without it.
         """
         weights = [weight.value for weight in self.network.weights]
-        for _ in range(self.updates):
+        felt, first = [] if felt_by is None else [felt_by], None
+        for update in range(self.updates):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(weights)
+                tape.watch([*weights, *felt])
                 value = loss()
-            self.optimizer.apply(tape.gradient(value, weights), self.network.weights)
+            gradients = tape.gradient(value, [*weights, *felt])
+            self.optimizer.apply(gradients[: len(weights)], self.network.weights)
             self.average.update_state(value)
+            if felt and not update:
+                first = gradients[-1]
+        return first

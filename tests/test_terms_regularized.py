@@ -207,6 +207,35 @@ def test_covariance_terms_of_the_aggregate_posterior_count_its_variance():
     np.testing.assert_allclose(terms.DiagonalCovariance(True)(trace=trace), 0.945**2 + 0.045**2 + 0.255**2, rtol=1e-9)
 
 
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+@pytest.mark.parametrize("updates", [1, 2])
+def test_the_pass_that_both_players_share_charges_the_model_by_the_critic_as_it_was(scale, updates):
+    keras.utils.set_random_seed(0)
+    network = dense.critic(1, [16, 16])
+    term = terms.CriticTotalCorrelation(Critic(network, keras.optimizers.Adam(1e-2), updates=updates))
+    term.build((None, 3))
+    for weight in network.weights:
+        weight.assign(scale * weight.value)  # at 30 the critic is certain: its own loss is flat at most codes
+    blank = trace_of(np.zeros((40, 3), "float32"), 1.0)
+    trace = dataclasses.replace(blank, z=tf.random.stateless_normal((40, 3), [1, 2]))
+    upstream = tf.random.stateless_normal((40,), [3, 4])
+
+    def charged(training: bool) -> tuple[np.ndarray, np.ndarray]:
+        context = dataclasses.replace(trace.context, seed=tf.constant([5, 6]), training=training)
+        with tf.GradientTape() as tape:
+            tape.watch(trace.z)
+            value = term.estimate(dataclasses.replace(trace, context=context))
+        return value.numpy(), tape.gradient(value, trace.z, output_gradients=upstream).numpy()
+
+    expected, before = charged(training=False), network.get_weights()
+    found = charged(training=True)
+    # catches: the critic after its steps; the share of the wrong class; a gradient lost where the critic is certain
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-5)
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-4, atol=1e-6 * np.abs(expected[1]).max())
+    assert scale == 1.0 or np.abs(found[0]).max() > 100
+    assert not np.array_equal(network.get_weights()[0], before[0])
+
+
 def test_a_critic_learns_the_total_correlation_through_its_term():
     keras.utils.set_random_seed(0)
     critic = Critic(dense.critic(1, [64, 64]), keras.optimizers.Adam(5e-3, beta_1=0.5), updates=2)

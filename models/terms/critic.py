@@ -13,6 +13,8 @@ from models.schedules import Weight
 from models.terms.base import Term
 from models.trace import Trace
 
+LEAST = 1e-12  # added to the share of a code in the critic's loss, lest it be zero where the critic is certain
+
 
 class CriticTerm(Term):
     """Base of terms with one opponent.
@@ -54,12 +56,32 @@ class CriticTotalCorrelation(CriticTerm):
 
     def estimate(self, trace: Trace) -> tf.Tensor:
         """Returns the critic's log-ratio at the batch's codes, [batch]; lets it learn in training."""
-        log_ratio = self.critic(trace.z)[:, 0]
-        if trace.context.training:
-            codes = tf.stop_gradient(trace.z)
-            permuted = permute_dimensions(codes, trace.context.seed)
-            self.critic.learn(lambda: critic_loss(self.critic(codes)[:, 0], self.critic(permuted)[:, 0]))
-        return log_ratio
+        if not trace.context.training:
+            return self.critic(trace.z)[:, 0]
+        codes = tf.stop_gradient(trace.z)
+        log_ratio, slope = self._play(codes, permute_dimensions(codes, trace.context.seed))
+        return log_ratio + tf.reduce_sum((trace.z - codes) * slope, axis=-1)
+
+    def _play(self, codes: tf.Tensor, permuted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Lets the critic learn; one pass through it and back serves both players.
+
+        Per code, the critic's loss is a function of the logit alone, so that its gradient for the code is the
+        logit's times a number that is known.
+
+        Returns:
+            The logit at every code, [batch], and its gradient for the code, [batch, latent], by the critic as it
+            was before it learned.
+        """
+        logits = []
+
+        def loss() -> tf.Tensor:
+            of_codes, of_permuted = tf.split(self.critic(tf.concat([codes, permuted], axis=0))[:, 0], 2)
+            logits.append(of_codes)
+            return critic_loss(of_codes, of_permuted) - LEAST * tf.reduce_mean(of_codes)
+
+        gradient = self.critic.learn(loss, felt_by=codes)
+        share = -(0.5 * tf.sigmoid(-logits[0]) + LEAST) / tf.cast(tf.shape(codes)[0], codes.dtype)
+        return tf.stop_gradient(logits[0]), tf.stop_gradient(gradient / share[:, None])
 
 
 class Leakage(CriticTerm):
