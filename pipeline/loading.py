@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,26 @@ def load(
     if model is not None:
         _choose_recipe(given, model)
     for key, value in sets:
-        _set(given, key, yaml_reader.parse(value, origin=f"--set {key}={value}"))
+        _set(given, key, _parsed(key, value))
     return validate(given)
+
+
+def keys_of(key: str, value: str) -> Iterator[str]:
+    """Yields the key of every single value that one of `load`'s sets gives.
+
+    Example:
+        >>> list(keys_of("training", "{epochs: 5, batch: 32}"))
+        ['training.epochs', 'training.batch']
+
+    Raises:
+        InputError: the value is no YAML.
+    """
+    found = _parsed(key, value)
+    if not isinstance(found, dict):
+        yield key
+        return
+    for name, inner in found.items():
+        yield from keys_of(f"{key}.{name}", json.dumps(inner, default=str))
 
 
 def validate(given: Mapping) -> Config:
@@ -103,6 +121,10 @@ def _set(given: Mapping, key: str, value: Any) -> None:
             given[section] = {}
         given = given[section]
     given[last] = value
+
+
+def _parsed(key: str, value: str) -> Any:
+    return yaml_reader.parse(value, origin=f"--set {key}={value}")
 
 
 def _choose_recipe(given: Mapping, recipe: str) -> None:

@@ -192,6 +192,11 @@ def test_a_run_that_chooses_has_the_trials_model_and_all_else_of_its_own(runs):
             for key, value in (("seed", 3), ("training.epochs", 2), ("model.parameters.beta", 2))
         ),
         (
+            {"task": "label"},
+            ["--set", "training={batch: 32, epochs: 2}"],
+            "--set training.epochs: choose.task takes it from the frontier. Leave one of them out.",
+        ),
+        (
             {"max_leakage": 0.6},
             [],
             "choose.task: must be given with choose.max_leakage: a metric or a column, such as probe/linear/all.",

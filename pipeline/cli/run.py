@@ -40,17 +40,20 @@ def command(path: str | None, **flags) -> int:
 
 
 TAKEN = ("seed", "training.epochs", "model", "model.recipe", "model.latent", "model.parameters")
+PARAMETERS = "model.parameters."
 
 
 def _chosen(config, flags):
     """Returns the configuration with the model that the sweep's frontier gives, and says which."""
     from models.errors import InputError
+    from pipeline import loading
     from pipeline.sweep import choose
 
     if flags["model"] is not None:
         raise InputError("--model: choose.task takes the model from the frontier. Leave one of them out.")
-    for key, _ in flags["sets"]:
-        if key in TAKEN or key.startswith("model.parameters."):
+    for pair in flags["sets"]:
+        key = next((key for key in loading.keys_of(*pair) if key in TAKEN or key.startswith(PARAMETERS)), None)
+        if key is not None:
             raise InputError(f"--set {key}: choose.task takes it from the frontier. Leave one of them out.")
     config, lines = choose.chosen(config)
     click.echo("\n".join([*lines, ""]))
