@@ -1,7 +1,7 @@
 """Embeds again what a file of an older embedding space holds."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from components.embedder import files
 from models.artifact import read_metadata
 from models.errors import InputError
 from pipeline.config import Config
-from pipeline.embed import SETTABLE, embed_file, latest
+from pipeline.embed import SETTABLE, embed_file, latest, log
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ def backfill(
     beam_args: tuple[str, ...],
     seed: int = 0,
     sets: Iterable[tuple[str, str]] = (),
+    say: Callable[[str], None] = log.info,
 ) -> Backfilled:
     """Writes the codes of the examples that a file or folder of embeddings holds, by the newest blessed encoder.
 
@@ -50,6 +51,7 @@ def backfill(
         beam_args: options of the Beam runner.
         seed: seed of sources that draw (sprites).
         sets: what else to know of the source, as `matching_data` takes it.
+        say: takes the line that says where the work goes on, or why it does not.
 
     Raises:
         InputError: if the embeddings are of the newest encoder's space already, name an example twice or one that
@@ -61,7 +63,8 @@ def backfill(
         raise InputError(f"{old}: is of the newest encoder's space already, {held.space}. Nothing is left to embed.")
     if output.resolve() in [path.resolve() for path in held.files]:
         raise InputError(f"{output}: holds the embeddings that are to be replaced. Name another file.")
-    rows = embed_file(source, output, serving=serving, beam_args=beam_args, seed=seed, sets=sets, only=_ids(old, held))
+    only = _ids(old, held)
+    rows = embed_file(source, output, serving=serving, beam_args=beam_args, seed=seed, sets=sets, only=only, say=say)
     to = record.get("aligned_to") or {}
     return Backfilled(rows, held.space, record["space"], to.get("space") == held.space)
 

@@ -1,29 +1,35 @@
 """Batch embedding: any supported input through a served encoder, streamed on Beam."""
 
 import functools
-import shutil
-import uuid
-from collections.abc import Collection, Iterable, Iterator
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 
 import apache_beam as beam
 import pyarrow as pa
-import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.utils import shared
 
 from components.embedder.encoder import Encoder
-from components.embedder.transforms import WriteTable
 from components.pusher.versions import versions
 from models.artifact import read_metadata, read_spec
 from models.errors import InputError
 from models.features.spec import FeatureSpec
-from pipeline import loading, rules
+from pipeline import code, loading, rules
 from pipeline.config import Data, Images
 from pipeline.failures import disk, reason
 from pipeline.ingestion.kinds import open_source
-from pipeline.ingestion.read import ReadExamples
+from pipeline.ingestion.source import Source
+from pipeline.parts import Parts, beside
 from pipeline.problems import closest
+from pipeline.streams import EmbedStream, streams
+
+log = logging.getLogger("metaprior.embed")
+BATCHES = 32
+"""Batches in a part: 8,192 rows, what a kill costs at most."""
 
 SETTABLE = (
     "data.array",
@@ -92,8 +98,13 @@ def embed_file(
     seed: int = 0,
     sets: Iterable[tuple[str, str]] = (),
     only: Collection[str] | None = None,
+    say: Callable[[str], None] = log.info,
+    batches: int = BATCHES,
 ) -> int:
-    """Writes the codes of every example of an input, or of some, as one Parquet file.
+    """Writes the codes of every example of an input, or of some, as one Parquet file, in the input's order.
+
+    What a process wrote before it was killed is not lost: the same call goes on after its last whole part, and the
+    file is the same to the byte.
 
     Args:
         source: a path or a built-in name, of the kind the encoder was trained on.
@@ -103,27 +114,77 @@ def embed_file(
         seed: seed of sources that draw (sprites).
         sets: what else to know of the source, as `matching_data` takes it.
         only: ids of the examples that are wanted, each of which must be there; None for all.
+        say: takes the line that says where the work goes on, or why it does not.
+        batches: number of batches of 256 examples in a part.
 
     Returns:
         The number of rows written.
 
     Raises:
         InputError: if the input cannot be used or lacks an example that is wanted, there is no encoder, or the output
-            cannot be written.
+            cannot be written or another process is writing it.
     """
     version = latest(serving)
-    data = matching_data(source, read_metadata(version), sets)
+    record = read_metadata(version)
+    data = matching_data(source, record, sets)
     if output.is_dir():
         raise InputError(f"{output}: is a folder. Name a file that ends in .parquet.")
-    partial = output.parent / f".{output.name}.{uuid.uuid4().hex}"
+    opened = open_source(data, seed=seed, expected=read_spec(record))
+    found = streams(opened)
+    schema = Encoder.schema_of(record, score=False)
+    with beside(output) as parts, _told(output, parts):
+        changed = parts.begin(_identity(opened, version, record, batches))
+        done = sum(parts.position(stream.index).rows for stream in found)
+        _say(say, output, changed=changed, done=done, count=opened.describe().count)
+        load = functools.partial(Encoder, str(version), score=False)
+        embed = EmbedStream(opened, parts, load=load, schema=schema, batches=batches)
+        with beam.Pipeline(options=PipelineOptions(list(beam_args))) as pipeline:
+            _ = pipeline | "Streams" >> beam.Create(found) | "Spread" >> beam.Reshuffle() | "Embed" >> beam.ParDo(embed)
+        rows = parts.batches() if only is None else _some(parts.batches(), only, source)
+        return parts.join(rows, schema, output)
+
+
+def _identity(source: Source, version: Path, record: dict, batches: int) -> dict[str, str]:
+    """Returns all that the codes of a source depend on, by what a person calls it."""
+    found = source.describe()
+    facts = json.dumps([found.kind, found.fingerprint, found.spec.to_json()])
+    read = source.data.model_dump_json(exclude={"source", "schema_path", "splits"})
+    encoder = json.dumps(record, sort_keys=True)
+    ours = code.version(
+        "pipeline.ingestion", "pipeline.streams", "components.embedder", "models.artifact", "models.features"
+    )
+    return {
+        "input": hashlib.sha256(facts.encode()).hexdigest(),
+        "options": json.dumps([json.loads(read), source.seed if source.seeded else 0, batches]),
+        "encoder": f"{record['space']}, version {version.name}, {hashlib.sha256(encoder.encode()).hexdigest()}",
+        "code": f"{ours}, TensorFlow {metadata.version('tensorflow')}",
+    }
+
+
+def _say(say: Callable[[str], None], output: Path, *, changed: list[str], done: int, count: int | None) -> None:
+    if changed:
+        say(f"{output}: starting anew, because the {' and the '.join(changed)} changed since it was begun.")
+    elif done:
+        of = f" of {count:,}" if count is not None else ""
+        say(f"{output}: going on after {done:,}{of} rows.")
+
+
+@contextmanager
+def _told(output: Path, parts: Parts) -> Iterator[None]:
+    """Says in one line what a person can mend. Parts that a full disk stopped are kept; those of bad data are not.
+
+    Raises:
+        InputError: in place of what Beam raises.
+        KeyboardInterrupt: after Ctrl-C, which Beam raises as text, too.
+    """
     try:
-        partial.mkdir(parents=True)
-    except OSError as error:
-        raise InputError(f"{output}: cannot write there: {error.strerror}. Choose another path.") from error
-    try:
-        _run(data, partial, version=version, beam_args=beam_args, seed=seed)
-        return _join(partial, output, only=only, source=source)
+        yield
+    except InputError:
+        parts.clear()
+        raise
     except (RuntimeError, OSError) as error:  # as which Beam raises whatever a worker raised
+        if str(error).startswith(KeyboardInterrupt.__name__):
+            raise KeyboardInterrupt from error
         fault = disk(error)
         if fault:
             raise InputError(
@@ -131,41 +192,20 @@ def embed_file(
             ) from error
         line, mendable = reason(error)
         if mendable:
+            parts.clear()
             raise InputError(line) from error
         raise
-    finally:
-        shutil.rmtree(partial)
 
 
-def _run(data: Data, folder: Path, *, version: Path, beam_args: tuple[str, ...], seed: int) -> None:
-    record = read_metadata(version)
-    load = functools.partial(Encoder, str(version), score=False)
-    read = ReadExamples(data, seed=seed, expected=read_spec(record))
-    schema = Encoder.schema_of(record, score=False)
-    write = WriteTable(load, schema=schema, prefix=str(folder / "part"), handle=shared.Shared())
-    with beam.Pipeline(options=PipelineOptions(list(beam_args))) as pipeline:
-        _ = pipeline | "Read" >> read | "Encode" >> write
-
-
-def _join(folder: Path, output: Path, *, only: Collection[str] | None, source: str) -> int:
-    """Streams the shards into one file and renames it into place; returns the number of rows."""
-    shards = sorted(folder.glob("part-*.parquet"))
-    whole = folder / "whole.parquet"
-    rows = 0
-    missing = set(only or ())
-    with pq.ParquetWriter(whole, pq.read_schema(shards[0]), compression="zstd") as writer:
-        for shard in shards:
-            for batch in pq.ParquetFile(shard).iter_batches():
-                if only is not None:
-                    ids = batch.column("id").to_pylist()
-                    batch = batch.filter(pa.array([id in only for id in ids]))
-                    missing.difference_update(ids)
-                writer.write_batch(batch)
-                rows += batch.num_rows
+def _some(batches: Iterable[pa.RecordBatch], only: Collection[str], source: str) -> Iterator[pa.RecordBatch]:
+    """Yields the rows that are wanted, and refuses a source that lacks one of them."""
+    missing = set(only)
+    for batch in batches:
+        ids = batch.column("id").to_pylist()
+        missing.difference_update(ids)
+        yield batch.filter(pa.array([id in only for id in ids]))
     if missing:
         raise InputError(
-            f"{source}: has no example of {len(missing):,} of the {len(only or ()):,} ids that are wanted, such as "
+            f"{source}: has no example of {len(missing):,} of the {len(only):,} ids that are wanted, such as "
             f"{min(missing)!r}. Name the data, and with data.id the ids, that they are of."
         )
-    whole.replace(output)
-    return rows

@@ -27,9 +27,9 @@ def run(folder: Path, output: Path, *more: str):
     return metaprior(folder, "run", "--config", "digits.yaml", "--set", f"output={output}", *more)
 
 
-def embed(finished, target: Path) -> int:
+def embed(finished, target: Path, **more) -> int:
     serving = finished.root / "serving" / "encoder"
-    return embed_file("digits", target, serving=serving, beam_args=("--runner=FnApiRunner",))
+    return embed_file("digits", target, serving=serving, beam_args=("--runner=FnApiRunner",), **more)
 
 
 def refusal(config) -> str:
@@ -160,6 +160,20 @@ def test_embedding_onto_a_full_disk_leaves_nothing_and_works_once_there_is_room(
     assert list(disk.folder.iterdir()) == []
     disk.set("size=1m")
     assert embed(finished, target) == pq.read_metadata(target).num_rows == 1797
+
+
+def test_what_was_embedded_before_a_disk_was_full_is_not_embedded_again(finished, disk):
+    disk.set("size=160k")
+    target, said = disk.folder / "digits.parquet", []
+    with pytest.raises(InputError, match="the disk is full. Choose another path, or free some space."):
+        embed(finished, target, batches=1)
+    parts = sorted(path.name for path in (disk.folder / ".digits.parquet.partial").iterdir())
+    assert parts[:3] == [".lock", "00000-0000001.part", "00000-0000002.part"]
+    assert parts[-1] == "identity.json"  # and nothing half written
+    disk.set("size=1m")
+    assert embed(finished, target, batches=1, say=said.append) == 1797
+    assert said == [f"{target}: going on after {256 * (len(parts) - 2):,} of 1,797 rows."]
+    assert list(disk.folder.iterdir()) == [target]
 
 
 def test_embedding_into_a_read_only_folder_is_refused(finished, disk):

@@ -28,7 +28,7 @@ def command(old: Path, target: Path, serving: Path | None, run: str | None, seed
 
     For whoever keeps vectors of a space that is no longer served: --data (or the data of --config) is what they were
     made of, and every id in OLD.parquet, a file or a folder, must be there. Of --set, keys of `data` that say what to
-    read are taken, as of `metaprior embed`.
+    read are taken, as of `metaprior embed`. The same command goes on where one before it was stopped or killed.
     """
     from models.errors import InputError
     from pipeline import history, loading, quiet
@@ -50,6 +50,7 @@ def command(old: Path, target: Path, serving: Path | None, run: str | None, seed
             beam_args=config.beam,
             seed=config.seed if seed is None else seed,
             sets=[*said_of_data(config), *reading["sets"]],
+            say=click.echo,
         )
     click.echo(f"{done.rows:,} embeddings of {done.before} embedded again in {target}: now of {done.after}")
     if done.aligned:

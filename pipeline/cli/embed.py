@@ -35,7 +35,8 @@ def command(source: str, target: Path, serving: Path | None, run: str | None, **
     """Embed every example of INPUT and write the embeddings to OUTPUT.parquet.
 
     INPUT is what the encoder was trained on in kind: a file, a folder of images or a built-in name. The
-    columns are id, embedding, stddev and rate (nats), with labels and factors where INPUT has them.
+    columns are id, embedding, stddev and rate (nats), with labels and factors where INPUT has them. The same
+    command goes on where one before it was stopped or killed.
     """
     from models.errors import InputError
     from pipeline import history, quiet
@@ -49,7 +50,9 @@ def command(source: str, target: Path, serving: Path | None, run: str | None, **
         from pipeline.embed import embed_file
 
         beam = Config.model_fields["beam"].default
-        rows = embed_file(source, target, serving=folder, beam_args=beam, seed=reading["seed"], sets=sets)
+        rows = embed_file(
+            source, target, serving=folder, beam_args=beam, seed=reading["seed"], sets=sets, say=click.echo
+        )
     click.echo(f"{rows:,} embedding{'' if rows == 1 else 's'} written to {target}")
 
 

@@ -7,10 +7,7 @@ from collections.abc import Iterator
 import apache_beam as beam
 import tensorflow as tf
 
-from models.features.spec import FeatureSpec
-from pipeline.config import Data
 from pipeline.ingestion.examples import to_example
-from pipeline.ingestion.kinds import open_source
 from pipeline.ingestion.source import Shard, Source
 from pipeline.ingestion.unique import RefuseRepeated
 
@@ -83,33 +80,3 @@ class ReadProtos(beam.PTransform):
         if self._unique and self._source.ids:
             _ = outputs[IDS] | "Unique" >> RefuseRepeated(self._source.ids)
         return outputs.examples
-
-
-class ReadExamples(beam.PTransform):
-    """Pipeline -> serialized `tf.train.Example`s of whatever the configuration names.
-
-    A worker streams the shards it gets; examples pass straight on to the next step. A CSV file and an
-    npz array are one shard each: put a `beam.Reshuffle` behind where many workers shall share them.
-
-    Args:
-        data: the configuration's `data` section.
-        seed: for sources that draw at random.
-        expected: the spec of the model the examples are meant for. The examples then have its features;
-            labels and other roles are taken where the input has them.
-
-    Attributes:
-        description: what was found.
-
-    Raises:
-        InputError: if the input cannot be used.
-    """
-
-    def __init__(self, data: Data, *, seed: int = 0, expected: FeatureSpec | None = None):
-        super().__init__()
-        self._source = open_source(data, seed=seed, expected=expected)
-        self.description = self._source.describe()
-
-    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
-        """Reads and serializes."""
-        serialize = beam.Map(tf.train.Example.SerializeToString).with_output_types(bytes)
-        return pipeline | "ReadProtos" >> ReadProtos(self._source) | "Serialize" >> serialize
