@@ -93,14 +93,19 @@ def _write_serving(model: keras.Model, signatures: Signatures, population: Popul
     names = {key: f"input_{index}" if table else key for index, key in enumerate(signatures.tensors)}
     tensors = {key: tf.TensorSpec(t.shape, t.dtype, name=names[key]) for key, t in signatures.tensors.items()}
     examples = tf.TensorSpec([None], tf.string, name="examples")
+    outlying = Outlying(signatures, population)
     endpoints = {
         "serving_default": (signatures.serving_default, examples),
         "score": (signatures.score, examples),
         "embed": (signatures.embed, tensors),
-        "outlying": (Outlying(signatures, population).outlying, tensors),
+        "outlying": (outlying.outlying, tensors),
     }
     if task.spec.kind == "image":
-        endpoints["embed_bytes"] = (signatures.embed_bytes, tf.TensorSpec([None], tf.string, name="image_bytes"))
+        files = tf.TensorSpec([None], tf.string, name="image_bytes")
+        endpoints |= {
+            "embed_bytes": (signatures.embed_bytes, files),
+            "outlying_bytes": (outlying.outlying_bytes, files),
+        }
     _write_archive([model, signatures.layer], endpoints, path)
     rename_inputs(path, ["embed", "outlying"], {name: key for key, name in names.items()})
 

@@ -1,4 +1,4 @@
-"""How far an example lies from what an encoder was trained on: what is fitted once, and the entry point that tells."""
+"""How far an example lies from what an encoder was trained on: what is fitted once, and the entry points that tell."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -11,9 +11,10 @@ from tensorflow_probability import distributions as tfd
 from models.estimators import aggregate_covariance
 from models.features.dataset import Examples
 from models.signatures import Outputs, Signatures
+from models.typical import Typical
 
 MOST = 20_000
-"""Examples of a split that are looked at: every percentile then rests on 200, and the pass takes seconds."""
+"""Examples of a split that are looked at: every tenth of a percentile then rests on 20, and the pass takes seconds."""
 BATCH = 256
 BUCKETS = 2**31
 FLOOR = 1e-6
@@ -33,47 +34,17 @@ class Source:
     examples: int
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Population:
+@dataclass(frozen=True, eq=False)
+class Codes:
     """What the codes of a data set are like.
 
     Args:
-        quantiles: of the rates, at 0, 1, ..., 100 %: nats, [101].
         mean: of the aggregate posterior, [latent].
         covariance: of the aggregate posterior, positive definite, [latent, latent].
-        rates: the examples behind `quantiles`.
-        codes: the examples behind `mean` and `covariance`.
     """
 
-    quantiles: np.ndarray
     mean: np.ndarray
     covariance: np.ndarray
-    rates: Source
-    codes: Source
-
-    def record(self) -> dict[str, Any]:
-        """Returns what it was fitted on, as JSON."""
-        return {"rates": asdict(self.rates), "codes": asdict(self.codes)}
-
-    def percentile(self, rate: tf.Tensor) -> tf.Tensor:
-        """Returns where rates stand among the population's: 0 to 100, linear between its quantiles.
-
-            percentile(r) = sum_i clip((r - q_i) / (q_{i+1} - q_i), 0, 1),  i = 0, ..., 99
-
-        Where quantiles coincide, a rate at them gets the middle of their percentiles.
-
-        Args:
-            rate: nats, [batch].
-
-        Returns:
-            [batch].
-        """
-        quantiles = tf.constant(self.quantiles, tf.float32)
-        lower, width = quantiles[:-1], quantiles[1:] - quantiles[:-1]
-        above = rate[:, tf.newaxis] - lower  # [batch, 100]
-        wide = width > 0.0
-        parts = tf.where(wide, above / tf.where(wide, width, 1.0), 0.5 + 0.5 * tf.sign(above))
-        return tf.reduce_sum(tf.clip_by_value(parts, 0.0, 1.0), axis=1)
 
     def mahalanobis2(self, code: tf.Tensor) -> tf.Tensor:
         """Returns the squared Mahalanobis distance (z - mean)' covariance^-1 (z - mean) of codes.
@@ -92,19 +63,26 @@ class Population:
         deviation = code - tf.constant(self.mean, tf.float32)
         return tf.reduce_sum(tf.matmul(deviation, tf.constant(whitening.T, tf.float32)) ** 2, axis=1)
 
-    def below(self, distance: tf.Tensor) -> tf.Tensor:
-        """Returns the probability that a Gaussian code lies nearer, the chi-squared distribution function.
 
-            P(chi^2_latent <= d) = igamma(latent / 2, d / 2)
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Population:
+    """What an example is compared with.
 
-        Args:
-            distance: squared Mahalanobis distances, [batch].
+    Args:
+        codes: those of the training examples.
+        typical: what is usual among held-out examples.
+        fitted: the examples behind `codes`.
+        compared: the examples behind `typical`.
+    """
 
-        Returns:
-            0 to 1, [batch].
-        """
-        freedom = tf.fill(tf.shape(distance), tf.constant(0.5 * len(self.mean)))
-        return tf.math.igamma(freedom, 0.5 * distance)
+    codes: Codes
+    typical: Typical
+    fitted: Source
+    compared: Source
+
+    def record(self) -> dict[str, Any]:
+        """Returns what it was fitted on, as JSON: `codes`, and `rates`, which stands for every percentile."""
+        return {"rates": asdict(self.compared), "codes": asdict(self.fitted)}
 
 
 class Moments:
@@ -155,11 +133,17 @@ class Moments:
 
 
 class Outlying:
-    """The entry point that tells how unlike the training examples an input is.
+    """The entry points that tell how unlike the training examples an input is.
+
+    None of the numbers is a guarantee: inputs of another kind may look ordinary by all of them.
 
     Args:
         signatures: the other entry points of the encoder.
-        population: what its codes are compared with.
+        population: what an input is compared with.
+
+    Reference:
+        Nalisnick et al. 2019, Do Deep Generative Models Know What They Don't Know?, arXiv:1810.09136, for how scores
+        like these are fooled.
     """
 
     def __init__(self, signatures: Signatures, population: Population):
@@ -167,73 +151,94 @@ class Outlying:
         self._population = population
 
     def outlying(self, raw: Mapping[str, tf.Tensor]) -> Outputs:
-        """Returns how unlike the training examples raw tensors are, by what `embed` makes of them.
-
-        None of the numbers is a guarantee: inputs of another kind may get an ordinary rate and code, or less than that.
+        """Returns how unlike the training examples raw tensors are, by what the model makes of them.
 
         Args:
             raw: tensors by feature key, as `embed` takes them.
 
         Returns:
             `rate`: that of `embed`, nats, [batch];
-            `rate_percentile`: where it stands among held-out examples', 0 to 100, [batch];
             `mahalanobis2`: squared Mahalanobis distance of the posterior mean from the aggregate posterior, [batch];
-            `outlying`: the probability that a code of a Gaussian with the same mean and covariance lies nearer,
-            0 to 1, [batch].
-
-        Reference:
-            Lee et al. 2018, arXiv:1807.03888; Nalisnick et al. 2019, Do Deep Generative Models Know What They Don't
-            Know?, arXiv:1810.09136, for why scores like these can be fooled.
+            `distortion`: that of `score`, nats, [batch], where the model explains x by the code alone;
+            `rate_percentile`, `mahalanobis2_percentile`, `distortion_percentile`: where they stand among held-out
+            examples', 0 to 100, [batch];
+            `outlying`: the share of held-out examples that are less unusual by all of them, 0 to 1, [batch].
         """
-        codes = self._signatures.embed(raw)
-        distance = self._population.mahalanobis2(codes["embedding"])
-        return {
-            "rate": codes["rate"],
-            "rate_percentile": self._population.percentile(codes["rate"]),
-            "mahalanobis2": distance,
-            "outlying": self._population.below(distance),
-        }
+        return self._compared(self._signatures.of_tensors(raw))
+
+    def outlying_bytes(self, image_bytes: tf.Tensor) -> Outputs:
+        """Returns what `outlying` does, of encoded image files [batch]."""
+        return self._compared(self._signatures.of_files(image_bytes))
+
+    def _compared(self, x: tf.Tensor) -> Outputs:
+        values = statistics(self._signatures.surprise(x), self._population.codes)
+        percentiles = self._population.typical.percentiles(values)
+        named = {f"{name}_percentile": percentile for name, percentile in percentiles.items()}
+        return {**values, **named, "outlying": self._population.typical.outlying(values)}
+
+
+def statistics(surprise: Mapping[str, tf.Tensor], codes: Codes) -> Outputs:
+    """Returns the numbers of an example that are compared with a population's: rate, distance and distortion.
+
+    Args:
+        surprise: what `Signatures.surprise` returns.
+        codes: those of the training examples.
+
+    Returns:
+        [batch] each, by name.
+    """
+    values = {"rate": surprise["rate"], "mahalanobis2": codes.mahalanobis2(surprise["embedding"])}
+    return values | {name: surprise[name] for name in ("distortion",) if name in surprise}
 
 
 def fit(signatures: Signatures, train: Examples, held_out: Examples, *, most: int = MOST) -> Population:
-    """Returns what the encoder makes of the training examples, and the rates of examples it has not seen.
+    """Returns where the training examples' codes lie, and what is usual among examples the model has not seen.
 
-    Reads each split in batches. Of a split with more than `most` examples, about so many are looked at: those whose
-    records have the smallest hash, the same ones in every run. Examples whose code or rate is not finite are left out.
+    Reads each split in batches, and keeps three numbers of each held-out example. Of a split with more than `most`
+    examples, about so many are looked at: those whose records have the smallest hash, the same ones in every run.
+    Examples of which some number is not finite are left out.
 
     Args:
         signatures: the encoder's entry points.
         train: the training split, for the aggregate posterior.
-        held_out: the evaluation split, for the rates; the training split's are taken where it is empty.
+        held_out: the evaluation split, for the percentiles; the training split is taken where it is empty.
         most: about as many examples of a split are looked at.
 
     Raises:
-        ValueError: if no example has a finite code and rate.
+        ValueError: if no training example has a finite code, rate and distortion.
     """
-    run = tf.function(
-        tf.autograph.experimental.do_not_convert(signatures.serving_default),
-        input_signature=[tf.TensorSpec([None], tf.string)],
-    )
-    moments, seen = None, []
-    for batch in _codes(run, train, most):
+    moments = None
+    for batch in _finite(signatures.surprise, signatures, train, most):
         moments = moments or Moments(batch["embedding"].shape[1])
         moments.add(batch["embedding"], batch["stddev"])
-        seen.append(batch["rate"])
-    unseen = [batch["rate"] for batch in _codes(run, held_out, most)]
     if moments is None:
-        raise ValueError("`train` must hold an example whose code and rate are finite.")
-    split, rates = ("eval", np.concatenate(unseen)) if unseen else ("train", np.concatenate(seen))
+        raise ValueError("`train` must hold an example whose code, rate and distortion are finite.")
+    codes = Codes(moments.mean, moments.regularized())
+
+    def compared(x: tf.Tensor) -> Outputs:
+        return statistics(signatures.surprise(x), codes)
+
+    unseen = list(_finite(compared, signatures, held_out, most))
+    seen = unseen or list(_finite(compared, signatures, train, most))
+    values = {name: np.concatenate([batch[name] for batch in seen]) for name in seen[0]}
     return Population(
-        quantiles=np.percentile(rates.astype(np.float64), np.arange(101)),
-        mean=moments.mean,
-        covariance=moments.regularized(),
-        rates=Source(split, len(rates)),
-        codes=Source("train", moments.count),
+        codes=codes,
+        typical=Typical.of(values),
+        fitted=Source("train", moments.count),
+        compared=Source("eval" if unseen else "train", len(values["rate"])),
     )
 
 
-def _codes(run: Callable[[tf.Tensor], Outputs], examples: Examples, most: int) -> Iterator[dict[str, np.ndarray]]:
-    """Yields embedding, stddev and rate, less the rows that are not finite, in batches that are not empty."""
+def _finite(
+    function: Callable[[tf.Tensor], Outputs], signatures: Signatures, examples: Examples, most: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yields what a function makes of inputs, less the rows that are not finite, in batches that are not empty."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    @tf.autograph.experimental.do_not_convert
+    def run(records: tf.Tensor) -> Outputs:
+        return function(signatures.inputs(records))
+
     for records in _sample(examples, most).batch(BATCH):
         answers = {name: value.numpy() for name, value in run(records).items()}
         finite = np.all([np.isfinite(values).reshape(len(values), -1).all(1) for values in answers.values()], axis=0)

@@ -46,16 +46,11 @@ class Signatures:
 
     def embed(self, raw: Mapping[str, tf.Tensor]) -> Outputs:
         """Returns the codes of raw tensors by feature key; a missing number is NaN, a missing text empty."""
-        raw = {key: tf.ensure_shape(value, self.tensors[key].shape) for key, value in raw.items()}
-        if self._spec.kind == "image":
-            return self._codes(scale_image(raw[IMAGE]))
-        return self._codes(self._transformed(raw)["x"])
+        return self._codes(self.of_tensors(raw))
 
     def embed_bytes(self, image_bytes: tf.Tensor) -> Outputs:
         """Returns the codes of encoded image files [batch]."""
-        files = tf.ensure_shape(image_bytes, [None])
-        pixels = decode_images(files, self._spec, self._letterbox)
-        return self._codes(scale_image(pixels))
+        return self._codes(self.of_files(image_bytes))
 
     def score(self, examples: tf.Tensor) -> Outputs:
         """Returns rate, distortion and ELBO of serialized examples [batch], nats each.
@@ -81,6 +76,28 @@ class Signatures:
         """Returns the model's input [batch, *event] of serialized examples [batch]."""
         return self.batch(examples)["x"]
 
+    def of_tensors(self, raw: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Returns the model's input [batch, *event] of raw tensors by feature key, as `embed` takes them."""
+        raw = {key: tf.ensure_shape(value, self.tensors[key].shape) for key, value in raw.items()}
+        return scale_image(raw[IMAGE]) if self._spec.kind == "image" else self._transformed(raw)["x"]
+
+    def of_files(self, image_bytes: tf.Tensor) -> tf.Tensor:
+        """Returns the model's input [batch, *event] of encoded image files [batch]."""
+        files = tf.ensure_shape(image_bytes, [None])
+        return scale_image(decode_images(files, self._spec, self._letterbox))
+
+    def surprise(self, x: tf.Tensor) -> Outputs:
+        """Returns the codes of the model's inputs [batch, *event] and, where it can be had, the distortion of `score`.
+
+        It can be had where the decoder explains x and is told the code alone: a request need not hold a label or an
+        attribute. (Ground-truth factors only say how training batches are grouped.)
+        """
+        posterior, decoder = self._model.encode(x), self._model.decoder
+        codes = self._outputs(posterior)
+        if decoder.target != "x" or {"label", "sensitive"}.intersection(decoder.needs):
+            return codes
+        return codes | {"distortion": -self._model.decode(posterior.mean()).log_prob(x)}
+
     @property
     def tensors(self) -> dict[str, tf.TensorSpec]:
         """The inputs of `embed` by feature key."""
@@ -100,7 +117,9 @@ class Signatures:
         return assemble(self.layer(graph_inputs(raw, self._declared)), self._spec)
 
     def _codes(self, x: tf.Tensor) -> Outputs:
-        posterior = self._model.encode(x)
+        return self._outputs(self._model.encode(x))
+
+    def _outputs(self, posterior: Any) -> Outputs:
         return {"embedding": posterior.mean(), "stddev": posterior.stddev(), "rate": self._rate(posterior)}
 
     def _rate(self, posterior: Any) -> tf.Tensor:

@@ -54,7 +54,7 @@ class Exported:
             pixels = [np.frombuffer(row["image"], np.uint8).reshape(8, 8, 1) for row in rows]
             requests["embed"] = {"image": pixels}
             requests["embed_bytes"] = {"image_bytes": [png(image) for image in pixels]}
-        requests["outlying"] = requests["embed"]
+        requests |= {name.replace("embed", "outlying"): requests[name] for name in requests if name.startswith("embed")}
         types = self.signatures.tensors
         return {
             name: {

@@ -27,11 +27,9 @@ INPUTS = ("examples", "image", "vector", "input_")
 
 def in_process(artifact, name, inputs):
     tensors = {key: tf.constant(value) for key, value in inputs.items()}
-    if name == "outlying":
-        outputs = Outlying(artifact.signatures, artifact.population).outlying(tensors)
-    else:
-        function = getattr(artifact.signatures, name)
-        outputs = function(tensors) if name == "embed" else function(*tensors.values())
+    outlying = Outlying(artifact.signatures, artifact.population)
+    function = getattr(outlying if name.startswith("outlying") else artifact.signatures, name)
+    outputs = function(tensors) if name in ("embed", "outlying") else function(*tensors.values())
     return {key: value.numpy() for key, value in outputs.items()}
 
 
@@ -59,8 +57,9 @@ def test_every_signature_agrees_in_process_loaded_and_in_a_session(exported, kin
         again = loaded.signatures[name](**tensors)
         assert sorted(served) == sorted(expected) == sorted(again)
         for key, value in expected.items():
-            np.testing.assert_allclose(served[key], value, atol=1e-5, err_msg=f"{name} {key}")
-            np.testing.assert_allclose(again[key], value, atol=1e-5, err_msg=f"{name} {key}")
+            atol = 1e-3 if key.endswith("_percentile") else 1e-5  # the unit is a hundredth, between values close by
+            np.testing.assert_allclose(served[key], value, atol=atol, err_msg=f"{name} {key}")
+            np.testing.assert_allclose(again[key], value, atol=atol, err_msg=f"{name} {key}")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -68,7 +67,7 @@ def test_raw_tensors_and_image_files_get_the_codes_of_the_same_examples(exported
     artifact = exported[kind]
     requests = artifact.requests()
     expected = in_process(artifact, "serving_default", requests["serving_default"])
-    for name in requests.keys() - {"serving_default", "score", "outlying"}:
+    for name in [name for name in requests if name.startswith("embed")]:
         given = in_process(artifact, name, requests[name])
         for key, value in expected.items():
             np.testing.assert_allclose(given[key], value, atol=1e-6, err_msg=f"{name} {key}")
@@ -175,7 +174,8 @@ def test_an_exported_encoder_warms_a_server_up(exported, kind):
     folder = exported[kind].serving
     logs = [prediction_log_pb2.PredictionLog.FromString(r).predict_log.request for r in records(folder / warmup.FILE)]
     asked = [(log.model_spec.signature_name, next(iter(log.inputs.values())).tensor_shape.dim[0].size) for log in logs]
-    signatures = ["serving_default", "embed", *(["embed_bytes"] if kind == "digits" else [])]
+    files = ["embed_bytes", "outlying_bytes"] if kind == "digits" else []
+    signatures = ["serving_default", "embed", "outlying", *files]
     assert asked == [(name, size) for size in (1, 8) for name in signatures]
     metrics = Metrics()
     Servable(folder, warm_up=WarmUp(metrics)).close_when_idle(0)

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from components.aligner.export import write_aligned
+from components.aligner.export import ALIGNED, EMBED, write_aligned
 from components.evaluator import rows
 from components.evaluator.wording import NOT_FINITE
 from components.metrics.procrustes import Alignment, Moments, fit
 from components.metrics.undefined import UndefinedError
+from models import warmup
 from models.artifact import ALIGNMENT, GOLDEN, METADATA, SERVING, read_metadata
 from models.atomic import link, placed, write_whole
 from models.features.ids import digest
@@ -78,6 +79,8 @@ def write(model: Path, alignment: Alignment, last: dict[str, Any], target: Path)
     with placed(target / SERVING) as path:  # last: it is what makes the artifact whole
         write_aligned(saved_model, alignment, path)
         shutil.copytree(saved_model / METADATA.parent, path / METADATA.parent, copy_function=link)
+        if (path / warmup.FILE).is_file():
+            warmup.extend(path / warmup.FILE, ALIGNED, like=EMBED)
         record(path, alignment, last)
 
 

@@ -15,6 +15,8 @@ from models.features.spec import IMAGE, VECTOR, FeatureSpec
 
 ALIGNED = "embed_aligned"
 OUTPUTS = ("embedding", "stddev", "rate")
+ADDED = ("outlying", "outlying_bytes")
+"""Signatures that an encoder of an earlier version may lack."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ def requests(golden: Golden, spec: FeatureSpec) -> dict[str, dict[str, Any]]:
     if golden.aligned:
         asked[ALIGNED] = tensors
     if spec.kind == "image" and spec.dtype == "uint8":
-        asked["embed_bytes"] = {"image_bytes": [_png(image) for image in tensors[IMAGE]]}
+        files = {"image_bytes": [_png(image) for image in tensors[IMAGE]]}
+        asked |= {"embed_bytes": files, "outlying_bytes": files}
     return asked
 
 
