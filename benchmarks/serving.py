@@ -10,6 +10,13 @@ processor time of the server alone, the steadier figure on a busy machine.
 `gRPC, no batching` is the same server without batching: one run for each request on the thread that took it.
 FastAPI and BentoML serve the same network in torch, with nested numbers as `REST JSON` does, in an environment that
 is made at the first use.
+
+    python -m benchmarks.serving --workers [--rounds 9] [--seconds 2]
+
+Examples per second of two workers relative to one, one thread an operation in each, callers in processes of their
+own. All share the cores: where one worker and its callers keep so many of them busy, more workers gain no more than
+what is left, which is the `bound` (cores of the machine over cores in use). `cpu` is the ratio by processor time of
+the servers alone: near 1, it takes only more cores to get more.
 """
 
 import contextlib
@@ -31,6 +38,7 @@ import tensorflow as tf
 
 from benchmarks.embedding.callers import b64_body, grpc_call, json_body, tasks, threads
 from benchmarks.embedding.encoders import Encoder, Running, server
+from benchmarks.embedding.processes import Callers
 from benchmarks.peers.services import SERVICES, Services, Unavailable, services
 from serving.client import Client
 
@@ -38,6 +46,7 @@ NETWORKS, ROWS, CALLERS = ("mlp", "conv"), (1, 32, 256), (1, 8, 64, 256)
 EVERY = [f"{network} {rows} {callers}" for network, rows, callers in itertools.product(NETWORKS, ROWS, CALLERS)]
 CASES = ["mlp 1 1", "mlp 1 8", "mlp 1 64", "mlp 1 256", "mlp 32 8", "mlp 256 8"]
 CASES += ["conv 1 1", "conv 1 64", "conv 32 8", "conv 256 8"]
+WORKER_CASES = ["conv 32 8", "mlp 1 64"]
 CLIENT_CALLERS = 8  # the synchronous client is measured with at most so many threads
 Way = Callable[[], list[float]]
 
@@ -156,17 +165,61 @@ def compare(network: str, cases: list[Case], rounds: int, folder: Path, peers: S
             report(case, found)
 
 
+def spent(pids: list[int]) -> float:
+    """Returns the processor seconds of processes and of those that they started."""
+    trees = [process for pid in pids for process in (psutil.Process(pid), *psutil.Process(pid).children(True))]
+    return sum(sum(process.cpu_times()[:2]) for process in trees)
+
+
+def several(case: Case, rounds: int, folder: Path) -> None:
+    """Measures two workers against one."""
+    encoder, base = Encoder(case.network), folder / case.network
+    encoder.save(str(base / "1"))
+    cores, ratios, found = len(os.sched_getaffinity(0)), [], {1: [], 2: []}
+    with ExitStack() as stack:
+        both = {}
+        for workers in found:
+            running = stack.enter_context(server(base, f"--workers={workers}", "--tensorflow_inter_op_parallelism=1"))
+            both[workers] = (
+                running,
+                stack.enter_context(Callers(running.grpc_port, case.callers, case.rows, encoder.shape)),
+            )
+        for _ in range(rounds):
+            for workers, (running, callers) in both.items():
+                before = spent([running.process]), spent(callers.processes)
+                calls = callers.measure(case.seconds)
+                after = spent([running.process]), spent(callers.processes)
+                busy = [(b - a) / case.seconds for a, b in zip(before, after, strict=True)]
+                found[workers].append((case.rows * calls / case.seconds, *busy))
+            (one, one_cores, _), (two, two_cores, _) = found[1][-1], found[2][-1]
+            ratios.append((two / one, two / two_cores / (one / one_cores)))
+    click.echo(f"{case.network}, {case.rows} rows, {case.callers} callers")
+    for workers, rows in found.items():
+        speed, serving, calling = np.median(rows, axis=0)
+        click.echo(f"  {workers} workers {speed:9,.0f}/s  cores in use: serving {serving:.2f}, calling {calling:.2f}")
+    (low, middle, high), (_, cpu, _) = np.percentile(ratios, [25, 50, 75], axis=0).T
+    bound = statistics.median(cores / (serving + calling) for _, serving, calling in found[1])
+    click.echo(f"  two over one {middle:.2f} [{low:.2f}-{high:.2f}]  cpu {cpu:.2f}  bound {bound:.2f} of {cores} cores")
+
+
 @click.command()
 @click.option("--seconds", default=0.5, show_default=True, help="length of one measurement")
 @click.option("--rounds", default=9, show_default=True, help="alternating rounds of every case")
 @click.option("--only", multiple=True, type=click.Choice(EVERY), help="a case; several may be given")
 @click.option("--all", "everything", is_flag=True, help="all cases")
 @click.option("--no-peer", is_flag=True, help="leave FastAPI and BentoML out")
-def main(seconds: float, rounds: int, only: tuple[str, ...], everything: bool, no_peer: bool) -> None:
+@click.option("--workers", is_flag=True, help="two workers against one instead")
+def main(seconds: float, rounds: int, only: tuple[str, ...], everything: bool, no_peer: bool, workers: bool) -> None:
     """Measures the server on a dense and a convolutional encoder."""
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    chosen = [Case.parse(text, seconds) for text in (EVERY if everything else only or CASES)]
+    usual = WORKER_CASES if workers else CASES
+    chosen = [Case.parse(text, seconds) for text in (EVERY if everything else only or usual)]
+    if workers:
+        for case in chosen:
+            with tempfile.TemporaryDirectory() as folder:
+                several(case, rounds, Path(folder))
+        return
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         peers = None
         if not no_peer:

@@ -2,6 +2,9 @@
 
 from tfx.types.artifact import Artifact, Property, PropertyType
 
+RUN = "METAPRIOR_RUN"
+"""Environment variable that tells components the id of the run they are part of."""
+
 
 class Embeddings(Artifact):
     """Every example's code, and what the encoder's bounds say about it, as Parquet.

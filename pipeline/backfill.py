@@ -10,7 +10,7 @@ from components.embedder import files
 from models.artifact import read_metadata
 from models.errors import InputError
 from pipeline.config import Config
-from pipeline.embed import SETTABLE, embed_file, latest, log
+from pipeline.embed import SETTABLE, chosen, embed_file, log
 
 
 @dataclass(frozen=True)
@@ -36,35 +36,48 @@ def backfill(
     *,
     source: str,
     serving: Path,
+    version: int | None = None,
     beam_args: tuple[str, ...],
     seed: int = 0,
     sets: Iterable[tuple[str, str]] = (),
     say: Callable[[str], None] = log.info,
 ) -> Backfilled:
-    """Writes the codes of the examples that a file or folder of embeddings holds, by the newest blessed encoder.
+    """Writes the codes of the examples that a file or folder of embeddings holds, by another encoder.
 
     Args:
         old: embeddings, as `metaprior embed` or the Embedder writes them.
         output: the Parquet file to write; it appears whole or not at all.
         source: the data that they were made of, a path or a built-in name.
-        serving: a serving folder; its newest version is used.
+        serving: a serving folder.
+        version: the version of it to use; the newest by default.
         beam_args: options of the Beam runner.
         seed: seed of sources that draw (sprites).
         sets: what else to know of the source, as `matching_data` takes it.
         say: takes the line that says where the work goes on, or why it does not.
 
     Raises:
-        InputError: if the embeddings are of the newest encoder's space already, name an example twice or one that
+        InputError: if the embeddings are of the encoder's space already, name an example twice or one that
             the data does not have, or the output is among them; and as `embed_file` does.
     """
     held = files.read(old)
-    record = read_metadata(latest(serving))
+    record = read_metadata(chosen(serving, version))
     if record["space"] == held.space:
-        raise InputError(f"{old}: is of the newest encoder's space already, {held.space}. Nothing is left to embed.")
+        whose = "the newest encoder" if version is None else f"version {version}"
+        raise InputError(f"{old}: is of {whose}'s space already, {held.space}. Nothing is left to embed.")
     if output.resolve() in [path.resolve() for path in held.files]:
         raise InputError(f"{output}: holds the embeddings that are to be replaced. Name another file.")
     only = _ids(old, held)
-    rows = embed_file(source, output, serving=serving, beam_args=beam_args, seed=seed, sets=sets, only=only, say=say)
+    rows = embed_file(
+        source,
+        output,
+        serving=serving,
+        version=version,
+        beam_args=beam_args,
+        seed=seed,
+        sets=sets,
+        only=only,
+        say=say,
+    )
     to = record.get("aligned_to") or {}
     return Backfilled(rows, held.space, record["space"], to.get("space") == held.space)
 

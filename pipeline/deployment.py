@@ -1,5 +1,6 @@
 """Production files for a model that was pushed: from its folder of versions to a folder to deploy."""
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -31,13 +32,14 @@ class Deployed:
     files: tuple[str, ...]
 
 
-def deploy(folder: Path, out: Path, *, labels: Mapping[str, int], **choices: Any) -> Deployed:
+def deploy(folder: Path, out: Path, *, labels: Mapping[str, int], only: int | None = None, **choices: Any) -> Deployed:
     """Writes the production files of a served model, all of them or none.
 
     Args:
         folder: its folder of versions, whose name is the model's name for clients.
         out: where they go; a folder that is empty or not there.
         labels: versions by label.
+        only: the one version to load; None for the labelled or the newest ones.
         choices: the further fields of `Plan`.
 
     Raises:
@@ -50,10 +52,10 @@ def deploy(folder: Path, out: Path, *, labels: Mapping[str, int], **choices: Any
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: is there already, and may have been edited. Give a new folder, or remove it.")
     try:
-        model = read(folder, there, name=folder.name)
+        model = read(folder, there if only is None else [only], name=folder.name)
     except ServingError as error:
         raise InputError(f"{folder}: {error.message}") from None
-    plan = Plan(model=model, labels=labels, **choices)
+    plan = Plan(model=model, labels=labels, only=only, above=os.path.relpath(folder.parent, out), **choices)
     files = render(plan)
     try:
         with placed(out) as temporary:

@@ -43,8 +43,8 @@ SETTABLE = (
 """Keys of the configuration that say what to read; how it becomes examples is the encoder's to say."""
 
 
-def latest(serving: Path) -> Path:
-    """Returns the newest version below a serving folder.
+def chosen(serving: Path, version: int | None = None) -> Path:
+    """Returns the folder of a version below a serving folder, of the newest by default.
 
     Raises:
         InputError: if there is none.
@@ -52,7 +52,9 @@ def latest(serving: Path) -> Path:
     found = versions(serving)
     if not found:
         raise InputError(f"{serving}: no encoder was pushed there yet. Run `metaprior run` first.")
-    return serving / str(found[-1])
+    if version is not None and version not in found:
+        raise InputError(f"{serving}: has no version {version}. There are: {', '.join(map(str, found))}.")
+    return serving / str(found[-1] if version is None else version)
 
 
 def matching_data(source: str, record: dict, sets: Iterable[tuple[str, str]] = ()) -> Data:
@@ -94,6 +96,7 @@ def embed_file(
     output: Path,
     *,
     serving: Path,
+    version: int | None = None,
     beam_args: tuple[str, ...],
     seed: int = 0,
     sets: Iterable[tuple[str, str]] = (),
@@ -109,7 +112,8 @@ def embed_file(
     Args:
         source: a path or a built-in name, of the kind the encoder was trained on.
         output: the Parquet file to write; it appears whole or not at all.
-        serving: a serving folder; its newest version is used.
+        serving: a serving folder.
+        version: the version of it to use; the newest by default.
         beam_args: options of the Beam runner.
         seed: seed of sources that draw (sprites).
         sets: what else to know of the source, as `matching_data` takes it.
@@ -124,8 +128,8 @@ def embed_file(
         InputError: if the input cannot be used or lacks an example that is wanted, there is no encoder, or the output
             cannot be written or another process is writing it.
     """
-    version = latest(serving)
-    record = read_metadata(version)
+    encoder = chosen(serving, version)
+    record = read_metadata(encoder)
     data = matching_data(source, record, sets)
     if output.is_dir():
         raise InputError(f"{output}: is a folder. Name a file that ends in .parquet.")
@@ -133,10 +137,10 @@ def embed_file(
     found = streams(opened)
     schema = Encoder.schema_of(record, score=False)
     with beside(output) as parts, _told(output, parts):
-        changed = parts.begin(_identity(opened, version, record, batches))
+        changed = parts.begin(_identity(opened, encoder, record, batches))
         done = sum(parts.position(stream.index).rows for stream in found)
         _say(say, output, changed=changed, done=done, count=opened.describe().count)
-        load = functools.partial(Encoder, str(version), score=False)
+        load = functools.partial(Encoder, str(encoder), score=False)
         embed = EmbedStream(opened, parts, load=load, schema=schema, batches=batches)
         with beam.Pipeline(options=PipelineOptions(list(beam_args))) as pipeline:
             _ = pipeline | "Streams" >> beam.Create(found) | "Spread" >> beam.Reshuffle() | "Embed" >> beam.ParDo(embed)
@@ -179,9 +183,9 @@ def _told(output: Path, parts: Parts) -> Iterator[None]:
     """
     try:
         yield
-    except InputError:
+    except InputError as error:  # Beam names the step it was raised in at the end of its text
         parts.clear()
-        raise
+        raise InputError(reason(error)[0]) from error
     except (RuntimeError, OSError) as error:  # as which Beam raises whatever a worker raised
         if str(error).startswith(KeyboardInterrupt.__name__):
             raise KeyboardInterrupt from error

@@ -1,12 +1,27 @@
 """Past runs: which there are, and where their reports, trainings and served versions lie."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
+from components.pusher.versions import versions
 from models.errors import InputError
 from pipeline.problems import closest
 from pipeline.store import MODEL_RUN, Run, Store
 
 STORE = "metadata.sqlite"
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What is served of a folder of versions.
+
+    Args:
+        folder: the folder.
+        version: the version that one run pushed; None for the newest.
+    """
+
+    folder: Path
+    version: int | None = None
 
 
 def runs(output: Path) -> list[Run]:
@@ -53,30 +68,39 @@ def _named(output: Path, name: str) -> list[Run]:
     raise InputError(f"{name}: no such run below {output}. {hint}")
 
 
-def serving(output: Path, name: str | None = None) -> Path:
-    """Returns the folder of the served versions of one run, or of the latest that pushed one.
+def serving(output: Path, name: str | None = None) -> Pushed:
+    """Returns the version that one run pushed, or the newest of the latest run that pushed one.
 
-    A version that was since removed counts only where no other run's is left.
+    A version that was since removed counts only where no other run's is left, and never for a run by its id.
 
     Args:
         output: the folder that holds the pipelines' folders.
-        name: a run's id, the beginning of one, or a pipeline's name (its latest run that pushed one).
+        name: a run's id or the beginning of one (its own version), or a pipeline's name (its newest version).
 
     Raises:
-        InputError: if there is no such run, or it pushed nothing.
+        InputError: if there is no such run, it pushed nothing, or its version was removed.
     """
     candidates = runs(output) if name is None else _named(output, name)
     pushed = [(run.serving, run.version) for run in candidates if run.serving]
     there = [folder for folder, version in pushed if (folder / str(version)).is_dir()]
     folders = there or [folder for folder, _ in pushed]
+    if folders and name not in (None, candidates[0].pipeline):
+        return _own(candidates[0], *pushed[0])
     if folders:
-        return folders[0]
+        return Pushed(folders[0])
     if name is None:
         raise InputError(f"no encoder below {output} was pushed yet. Run `metaprior run`, or give --path.")
     if name == candidates[0].pipeline:
         raise InputError(f"{name}: none of its runs pushed an encoder. `metaprior runs {name}` shows the latest.")
     run = candidates[0].id
     raise InputError(f"{run}: this run pushed no encoder. `metaprior runs {run}` shows how it went.")
+
+
+def _own(run: Run, folder: Path, version: int | None) -> Pushed:
+    if version is None or version not in (there := versions(folder)):
+        has = f"{folder} has {', '.join(map(str, there))}" if there else f"{folder} has none"
+        raise InputError(f"{run.id}: the version that this run pushed, {version}, was removed since; {has}.")
+    return Pushed(folder, version)
 
 
 def report(output: Path, name: str | None = None) -> Path:

@@ -1,6 +1,8 @@
 """`metaprior query` without its options: asks a server, shows the answer, or writes it to a file."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import functools
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -16,14 +18,21 @@ from models.atomic import placed
 from models.errors import InputError
 from pipeline import query_inputs
 from pipeline.failures import disk
+from pipeline.parts import beside
 from serving.answer import Answer
-from serving.client import Client, Unreachable, Untrusted
-from serving.inputs import EMBED, EMBED_BYTES
+from serving.client import Client, Disconnected, InvalidRequest, NotFound, Unreachable, Untrusted
+from serving.inputs import EMBED
+from serving.pieces import Batching
 from serving.wire import SignatureInfo
 
 ID = "id"
 FIRST = ("embedding", "stddev", "rate")
 """The order of columns in the files of `metaprior embed`."""
+
+BYTES = "_bytes"
+"""What follows a signature's name in that of its twin, which takes image files."""
+NODES = re.compile(r"\s*\[?\[\[?\{\{.*", re.DOTALL)
+"""Where TensorFlow's own words end and the names of a graph's nodes begin."""
 
 Part = tuple[list[str], Answer]
 
@@ -42,27 +51,84 @@ def ask(
     Args:
         client: the connection.
         given: what was typed, as `query_inputs.read` takes it.
-        signature: the signature; by default `embed_bytes` for pictures and `embed` for all else.
+        signature: the signature, `embed` by default. Pictures go to its twin that takes image files, `embed_bytes`.
         version: version of the model, the newest by default.
         label: the version's label, instead.
         bar: whether to draw a progress bar where standard error is a terminal.
 
     Raises:
-        InputError: if an input cannot be read, or lacks what the signature takes.
+        InputError: if an input cannot be read, or lacks what the signature takes, or a picture is refused.
         ServingError: the server's refusal.
     """
 
-    def info() -> SignatureInfo:
-        known = client.metadata(version=version, label=label).signatures
-        if (signature or EMBED) not in known:
-            raise InputError(f"--signature {signature or EMBED}: the model has {', '.join(sorted(known))}.")
-        return known[signature or EMBED]
+    @functools.cache
+    def known() -> Mapping[str, SignatureInfo]:
+        return client.metadata(version=version, label=label).signatures
 
-    read = query_inputs.read(given, info)
-    wanted = signature or (EMBED_BYTES if read.pictures else EMBED)
-    answers = client.embed_many(read.rows, signature=wanted, version=version, label=label)
-    for answer in _drawn(answers, read.count, bar=bar):
-        yield list(islice(read.names, answer.rows())), answer
+    read = query_inputs.read(given, lambda: known()[_named(signature or EMBED, known(), signature)])
+    wanted = (_for_files if read.pictures else _named)(signature or EMBED, known(), signature)
+    asked = {"signature": wanted, "version": version, "label": label}
+    done = 0
+    try:
+        for answer in _drawn(client.embed_many(read.rows, **asked), read.count, bar=bar):
+            done += answer.rows()
+            yield list(islice(read.names, answer.rows())), answer
+    except InvalidRequest as refusal:
+        if read.pictures and isinstance(read.rows, Sequence):  # the first request that is not answered holds the fault
+            _blame(client, read.rows[done : done + Batching().rows], asked)
+        raise _plainly(refusal) from None
+
+
+def _named(name: str, known: Mapping[str, SignatureInfo], given: str | None) -> str:
+    if name in known:
+        return name
+    listed = ", ".join(sorted(known))
+    if given:
+        raise InputError(f"--signature {given}: the model has {listed}.")
+    raise InputError(f"the model has no signature {name}; it has {listed}. Choose with --signature NAME.")
+
+
+def _for_files(name: str, known: Mapping[str, SignatureInfo], given: str | None) -> str:
+    """Returns the signature by which image files are answered as arrays are by another."""
+    twin = name if name.endswith(BYTES) or (name in known and _takes_text(known[name])) else f"{name}{BYTES}"
+    if twin in known or name not in known:
+        return _named(twin, known, given)
+    takes = ", ".join(_takes(alias, tensor) for alias, tensor in known[name].inputs.items())
+    raise InputError(
+        f"{f'--signature {given}' if given else name}: takes arrays ({takes}), and the model has no {twin} for image "
+        "files. Give an array (.npy)."
+    )
+
+
+def _takes_text(info: SignatureInfo) -> bool:
+    return all(tensor.kind.name == "string" for tensor in info.inputs.values())
+
+
+def _takes(alias: str, tensor: Any) -> str:
+    sizes = ", ".join("?" if size == -1 else str(size) for size in tensor.shape or ())
+    return f"{alias} {tensor.kind.name}[{sizes}]"
+
+
+def _blame(client: Client, paths: Sequence[Path], asked: Mapping[str, Any]) -> None:
+    """Asks for pictures one by one, to name the first that is refused by itself.
+
+    Raises:
+        InputError: with its path.
+    """
+    for path in paths:
+        try:
+            client.predict([path], **asked)
+        except InvalidRequest as refusal:
+            if str(path) in refusal.message:
+                raise _plainly(refusal) from None
+            if not query_inputs.decodes(path):
+                raise InputError(f"{path}: cannot be decoded as an image. Replace it or leave it out.") from None
+            raise InputError(f"{path}: the server refuses it: {_plainly(refusal).message}") from None
+
+
+def _plainly(refusal: InvalidRequest) -> InvalidRequest:
+    """Returns a refusal without the names of a graph's nodes."""
+    return InvalidRequest(refusal.code, NODES.sub("", refusal.message), refusal.retry_after)
 
 
 def facts(client: Client, *, version: int | None = None, label: str | None = None) -> dict[str, Any]:
@@ -102,12 +168,12 @@ def write(parts: Iterable[Part], output: Path) -> int:
         The number of rows.
 
     Raises:
-        InputError: if the file cannot be written.
+        InputError: if the file cannot be written, or another process is writing it.
     """
     if output.is_dir():
         raise InputError(f"{output}: is a folder. Name a file that ends in .parquet.")
     try:
-        with placed(output) as path:
+        with beside(output), placed(output) as path:
             return _stream(parts, path)
     except OSError as error:
         what, remedy = disk(error) or (error.strerror, "make the folder writable")
@@ -116,15 +182,19 @@ def write(parts: Iterable[Part], output: Path) -> int:
 
 @contextmanager
 def hint_where_no_server_is() -> Iterator[None]:
-    """Says how to start a server, or name another, where none answers.
+    """Says how to start a server, or name another, where none answers, and how to name the model where it is unknown.
 
     Raises:
-        InputError: in place of the client's own error.
+        InputError: in place of the client's own error, where no server answers.
+        NotFound: the client's own error with what names another model.
     """
     try:
         yield
-    except Untrusted:
+    except (Disconnected, Untrusted):
         raise
+    except NotFound as error:
+        hint = "Is it served under another name, or in another version? --model and --version choose."
+        raise NotFound(error.code, f"{error.message.rstrip('.')}. {hint}") from error
     except Unreachable as error:
         raise InputError(
             f"{error.message} `metaprior serve` starts a server; --host, --rest-port and --port name another."

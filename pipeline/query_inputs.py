@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from PIL import Image
 
 from models.errors import InputError
 from pipeline.config import Data
@@ -45,7 +46,7 @@ def read(given: tuple[str, ...], info: Info) -> Inputs:
 
     Args:
         given: picture files and folders of them; or one CSV, Parquet, NPY or JSON file, or JSON text.
-        info: tells what the signature takes, for tables.
+        info: tells what the signature takes, for tables and for JSON with nulls.
 
     Raises:
         InputError: if an input cannot be read, or lacks what the signature takes.
@@ -56,7 +57,7 @@ def read(given: tuple[str, ...], info: Info) -> Inputs:
     if more:
         raise InputError(f"{more[0]}: one table, array or JSON input at a time; only pictures can be several.")
     if name.lstrip().startswith(("[", "{")):
-        return _json(name, origin="the JSON given")
+        return _json(name, info, origin="the JSON given")
     path = Path(name)
     suffix = path.suffix.lower()
     if not (suffix in (".json", ".npy") or table_files.is_table(path.name)):
@@ -66,7 +67,7 @@ def read(given: tuple[str, ...], info: Info) -> Inputs:
         )
     _check_readable(path)
     if suffix == ".json":
-        return _json(_text(path), origin=name)
+        return _json(_text(path), info, origin=name)
     return _array(path) if suffix == ".npy" else _table(path, info())
 
 
@@ -151,8 +152,18 @@ def _column(column: pa.Array, *, text: bool, what: tuple[Path, str, int]) -> pa.
     return pc.fill_null(numbers, float("nan"))
 
 
-def _json(text: str, *, origin: str) -> Inputs:
-    """Returns TF Serving's row form (a list) or column form (a value by name)."""
+def decodes(path: Path) -> bool:
+    """Tells whether a picture can be decoded, all of it."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
+    return True
+
+
+def _json(text: str, info: Info, *, origin: str) -> Inputs:
+    """Returns TF Serving's row form (a list) or column form (a value by name); null is a missing cell."""
     try:
         given = json.loads(text)
     except json.JSONDecodeError as error:
@@ -166,7 +177,40 @@ def _json(text: str, *, origin: str) -> Inputs:
     columns = list(given.values()) if isinstance(given, dict) else [given]
     if not columns or not all(isinstance(column, list) and column for column in columns):
         raise InputError(f"{origin}: must be a list of rows, or a list of values by name.")
-    return Inputs(given, _numbers(), len(columns[0]))
+    return Inputs(_filled(given, info, origin), _numbers(), len(columns[0]))
+
+
+def _filled(given: Any, info: Info, origin: str) -> Any:
+    """Returns rows, or columns, with what stands for a missing cell in place of each null."""
+    if isinstance(given, dict):
+        if not any(None in column for column in given.values()):
+            return given
+        return {
+            name: [_cell(value, name, row, info, origin) for row, value in enumerate(column)]
+            for name, column in given.items()
+        }
+    if isinstance(given[0], dict):
+        if not any(None in row.values() for row in given):
+            return given
+        return [
+            {name: _cell(value, name, row, info, origin) for name, value in cells.items()}
+            for row, cells in enumerate(given)
+        ]
+    if None not in given:
+        return given
+    only = next(iter(info().inputs), "")
+    return [_cell(value, only, row, info, origin) for row, value in enumerate(given)]
+
+
+def _cell(value: Any, name: str, row: int, info: Info, origin: str) -> Any:
+    tensor = info().inputs.get(name) if value is None else None
+    if tensor is None:
+        return value
+    if tensor.kind.name == "string":
+        return ""
+    if tensor.kind.numpy.kind != "f":
+        raise InputError(f"{origin}: row {row + 1}: {name} is null, and the model takes {tensor.kind.name} there.")
+    return float("nan")
 
 
 def _numbers() -> Iterator[str]:

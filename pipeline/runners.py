@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import itertools
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_runner
 from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import pipeline_pb2
+
+from components.artifacts import RUN
 
 Emit = Callable[..., None]
 CACHED = metadata_store_pb2.Execution.CACHED
@@ -88,6 +91,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         runtime_parameter_utils.substitute_runtime_parameter(
             pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: self.run_id}
         )
+        os.environ[RUN] = self.run_id
         nodes = [node.pipeline_node for node in pipeline.nodes]
         shown = [n.node_info.id for n in nodes if not _is_resolver(n)]
         self._emit("run", run=self.run_id, components=shown)

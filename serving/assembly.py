@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serving.batch import Batching
-from serving.metrics import Counter
+from serving.metrics import POOL, Counter
 from serving.models import Models
 from serving.options import Options
 from serving.servable import Servable
@@ -14,6 +14,9 @@ from serving.textproto import BatchingParameters
 
 if TYPE_CHECKING:
     from serving.request_log import RequestLog
+
+# Enough that one model's long run does not keep the others waiting; TensorFlow shares the cores among them.
+RUNS = 16
 
 
 def models(options: Options, load: Callable[[Path], Servable]) -> Models:
@@ -30,14 +33,18 @@ def models(options: Options, load: Callable[[Path], Servable]) -> Models:
 def batching(options: Options, parameters: BatchingParameters | None) -> Batching:
     """Returns how requests form batches: by TF Serving's parameters where it is told to, else those that wait."""
     if parameters is None:
-        return Batching(together=options.enable_batching is None, max_rows=options.max_batch_size)
+        together = None if options.enable_batching is None else False
+        return Batching(together=together, max_rows=options.max_batch_size, threads=RUNS)
     return Batching(
+        gather=False,
+        strict=True,
         max_rows=parameters.max_execution_batch_size,
         split=parameters.enable_large_batch_splitting,
         threads=parameters.num_batch_threads,
         linger=parameters.batch_timeout_micros / 1e6,
         sizes=parameters.allowed_batch_sizes,
         pad_variable_length=parameters.pad_variable_length_inputs,
+        pool=parameters.thread_pool_name or POOL,
     )
 
 

@@ -57,7 +57,7 @@ class AsyncClient(Connection):
         import asyncio
 
         target = self._asking.target(version, label, signature)
-        plan = (await self._run(self._asking.plan(target, fresh=True), timeout)).pinned()
+        plan = await self._run(self._asking.stream(target), timeout)
 
         async def ask(block: Any) -> "Answer":
             # On a thread, because it may read files.

@@ -13,7 +13,8 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 
 from serving.batch import Answers, Arrays, Batching, Job
-from serving.servable import Servable, Signature
+from serving.servable import Servable
+from serving.signature import Signature
 from serving.status import Code, ServingError, invalid
 
 
@@ -39,10 +40,12 @@ class Batcher:
         self._groups: OrderedDict[Hashable, deque[Job]] = OrderedDict()
         self._waiting = 0
         self._free = self._batching.threads  # runs that may still begin
-        self._closed = False
+        self._running: set[Job] = set()
+        self._busy: set[Hashable] = set()  # kinds whose requests wait for a run to end
+        self._closed = self._abandoned = False
         self._listeners: list[Callable[[], None]] = []
         self._changed = threading.Condition()
-        names = (f"batching {number}" for number in range(self._batching.threads))
+        names = (f"{self._batching.pool} {number}" for number in range(self._batching.threads))
         self._threads = [threading.Thread(target=self._loop, name=name, daemon=True) for name in names]
         for thread in self._threads:
             thread.start()
@@ -76,12 +79,12 @@ class Batcher:
             ServingError: UNAVAILABLE when the queue is full or the server is stopping, INVALID_ARGUMENT for
                 more rows than a batch may have, where large requests are not split.
         """
-        job = Job(servable, signature, inputs, deadline, self._rows(signature, inputs), is_wanted)
+        job = Job(servable, signature, inputs, deadline, self._rows(servable, signature, inputs), is_wanted)
         with self._changed:
             self._admit(job)
             servable.acquire()
             job.future.add_done_callback(lambda _: servable.release())
-            self._groups.setdefault(job.group(self._batching.pad_variable_length), deque()).append(job)
+            self._groups.setdefault(job.kind(self._batching.pad_variable_length), deque()).append(job)
             self._waiting += 1
             self._changed.notify()
         return job.future
@@ -106,13 +109,13 @@ class Batcher:
         Raises:
             ServingError: the run's own, those of `submit`, DEADLINE_EXCEEDED.
         """
-        rows = self._rows(signature, inputs)
-        with self._claim((rows or 0) <= self._batching.max_rows) as claimed:
+        job = Job(servable, signature, inputs, deadline, self._rows(servable, signature, inputs), is_wanted)
+        with self._claim(job) as claimed:
             if claimed:
-                return self._answers.alone(Job(servable, signature, inputs, deadline, rows, is_wanted))
+                return self._alone(job)
         future = self.submit(servable, signature, inputs, deadline, is_wanted)
         try:
-            return future.result(max(deadline - time.monotonic(), 0.0))
+            return future.result(min(max(job.seconds_left, 0.0), threading.TIMEOUT_MAX))
         except TimeoutError:
             # If it has not begun it never will; if it has, the batching thread keeps the servable open.
             future.cancel()
@@ -122,78 +125,154 @@ class Batcher:
         """Has the batching threads call `listener` each time they have set the futures of a batch."""
         self._listeners.append(listener)
 
-    def close(self) -> None:
-        """Answers what is queued, then stops."""
+    def abandon(self) -> None:
+        """Ends what is queued or running: its callers get UNAVAILABLE now, whatever becomes of the runs."""
+        with self._changed:
+            self._closed = self._abandoned = True
+            running, queued = list(self._running), [job for queue in self._groups.values() for job in queue]
+            self._groups.clear()
+            self._waiting = 0
+            for job in running:
+                # A session must not be deleted under a run; released with the run's end, if it has one.
+                job.servable.acquire()
+            self._changed.notify_all()
+        for job in (*running, *queued):
+            job.refuse(_ending())
+        for listener in self._listeners:
+            listener()
+        for servable in {job.servable for job in running}:
+            # It takes as long as the operation that must notice, which may be for ever.
+            threading.Thread(target=servable.cancel, name="cancel", daemon=True).start()
+
+    def close(self, timeout: float | None = None) -> bool:
+        """Answers what is queued, then stops.
+
+        Args:
+            timeout: longest wait in seconds; None for no end.
+
+        Returns:
+            Whether no run is left.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         for thread in self._threads:
-            thread.join()
+            thread.join(end and max(end - time.monotonic(), 0.0))
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._running, end and max(end - time.monotonic(), 0.0))
 
-    def _rows(self, signature: Signature, inputs: Arrays) -> int | None:
+    def _rows(self, servable: Servable, signature: Signature, inputs: Arrays) -> int | None:
+        """Returns the rows of a request that may be joined with others; None for one that may not.
+
+        Raises:
+            ServingError: INVALID_ARGUMENT, in TF Serving's words, where all must be joined.
+        """
+        batching = self._batching
+        together = servable.is_rowwise if batching.together is None else batching.together
+        if not (together and (signature.batch_major or batching.strict)):
+            return None
         sizes = {len(array) if array.ndim else -1 for array in inputs.values()}
-        return sizes.pop() if len(sizes) == 1 and self._batching.together and signature.batch_major else None
+        if len(sizes) == 1 and -1 not in sizes:
+            return sizes.pop()
+        if not batching.strict:
+            return None
+        if not sizes:
+            raise invalid("Batching Run() must have at least one input tensor")
+        have = "at least one dimension" if -1 in sizes else "equal 0th-dimension size"
+        raise invalid(f"Batching Run() input tensors must have {have}")
 
     def _admit(self, job: Job) -> None:
         if self._closed:
-            raise ServingError(Code.UNAVAILABLE, "The server is shutting down.")
+            raise _ending()
         if self._waiting >= self._max_queue:
             raise ServingError(Code.UNAVAILABLE, f"The queue of {self._max_queue} requests is full.")
         if (job.rows or 0) > self._batching.max_rows and not self._batching.split:
             raise invalid(f"Task size {job.rows} is larger than maximum input batch size {self._batching.max_rows}")
 
+    def _alone(self, job: Job) -> Arrays:
+        try:
+            return self._answers.alone(job)
+        except Exception as error:  # whatever it was: it is the end's fault where the end has come
+            if self._abandoned:
+                raise _ending() from error
+            raise
+
     @contextmanager
-    def _claim(self, fits: bool) -> Iterator[bool]:
+    def _claim(self, job: Job) -> Iterator[bool]:
         """Gives the calling thread the right to run, if nobody waits for it and none has to gather company."""
+        fits = (job.rows or 0) <= self._batching.max_rows and not self._batching.linger
+        kind = job.kind(self._batching.pad_variable_length) if fits else None
         with self._changed:
-            claimed = fits and not (self._groups or self._closed or self._batching.linger) and self._free > 0
-            self._free -= claimed
+            claimed = fits and not self._closed and self._free > 0 and not self._must_wait(kind)
+            if claimed:
+                self._begin(kind, [job])
         try:
             yield claimed
         finally:
             if claimed:
-                self._release()
+                self._release(kind, [job])
 
-    def _release(self) -> None:
+    def _must_wait(self, kind: Hashable) -> bool:
+        """Whether a request's turn is after others': those of its kind, or all where each run takes the one thread."""
+        return kind in self._groups or kind in self._busy or len(self._groups) >= self._free
+
+    def _begin(self, kind: Hashable, jobs: list[Job]) -> None:
+        self._free -= 1
+        self._running.update(jobs)
+        if self._batching.gather:
+            self._busy.add(kind)
+
+    def _release(self, kind: Hashable, jobs: list[Job]) -> None:
         with self._changed:
             self._free += 1
-            if self._groups or self._closed:
+            self._running.difference_update(jobs)
+            self._busy.discard(kind)
+            if self._closed:
+                self._changed.notify_all()  # `close` waits, too
+            elif self._groups:
                 self._changed.notify()
+            abandoned = self._abandoned
+        for job in jobs if abandoned else ():
+            job.servable.release()
 
     def _loop(self) -> None:
-        while batch := self._take():
+        while taken := self._take():
+            kind, batch = taken
             try:
                 self._answers.set(batch)
             finally:
-                self._release()
+                self._release(kind, batch)
             for listener in self._listeners:
                 listener()
 
-    def _take(self) -> list[Job]:
-        """Waits for a batch and the right to run it; until then the batch may grow. Empty at the end."""
+    def _take(self) -> tuple[Hashable, list[Job]] | None:
+        """Waits for a batch and the right to run it; until then the batch may grow. None at the end."""
         with self._changed:
             while not (self._closed and not self._groups):
-                if not self._groups or self._free == 0:
+                # The one that has waited longest, of those that need not wait for a run of their kind to end.
+                kind = next((kind for kind in self._groups if kind not in self._busy), None)
+                if kind is None or self._free == 0:
                     self._changed.wait()
-                elif (pause := self._pause()) > 0:
+                elif (pause := self._pause(self._groups[kind])) > 0:
                     self._changed.wait(pause)
                 else:
-                    self._free -= 1
-                    return self._pop()
+                    batch = self._pop(kind)
+                    self._begin(kind, batch)
+                    return kind, batch
             # The others wait for the same news.
             self._changed.notify_all()
-            return []
+            return None
 
-    def _pause(self) -> float:
-        """Seconds that the group which has waited longest may still wait for company."""
-        queue = next(iter(self._groups.values()))
+    def _pause(self, queue: deque[Job]) -> float:
+        """Seconds that requests of one kind may still wait for company."""
         if self._closed or queue[0].rows is None or sum(job.rows or 0 for job in queue) >= self._batching.max_rows:
             return 0.0
         return queue[0].arrived + self._batching.linger - time.monotonic() if self._batching.linger else 0.0
 
-    def _pop(self) -> list[Job]:
-        """Takes what fits into one batch from the group that has waited longest."""
-        group, queue = self._groups.popitem(last=False)
+    def _pop(self, kind: Hashable) -> list[Job]:
+        """Takes what fits into one batch from the requests of one kind."""
+        queue = self._groups.pop(kind)
         batch = [queue.popleft()]
         rows = batch[0].rows or 0
         while queue and rows + (queue[0].rows or 0) <= self._batching.max_rows:
@@ -201,6 +280,10 @@ class Batcher:
             rows += batch[-1].rows or 0
         if queue:
             # To the end: one busy signature must not keep the others waiting.
-            self._groups[group] = queue
+            self._groups[kind] = queue
         self._waiting -= len(batch)
         return batch
+
+
+def _ending() -> ServingError:
+    return ServingError(Code.UNAVAILABLE, "The server is shutting down.")

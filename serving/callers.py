@@ -19,7 +19,7 @@ class Limits:
 
     Attributes:
         request_bytes: most bytes of a request, and of one tensor it claims.
-        seconds: longest time until an answer; a caller's shorter deadline wins.
+        seconds: longest time until an answer over REST; callers over gRPC say how long they wait.
     """
 
     request_bytes: int = 64 << 20
@@ -44,7 +44,7 @@ class Caller:
     """Who waits for an answer.
 
     Attributes:
-        seconds: how long from now; None where only the server's own limit counts.
+        seconds: how long from now; None for as long as it takes.
         is_wanted: whether it still waits.
         tell: is told, beside the answer, where it comes from.
     """

@@ -18,12 +18,14 @@ from serving.connection import OWN, Connection
 from serving.credentials import Credentials
 from serving.errors import (
     DeadlineExceeded,
+    Disconnected,
     Exhausted,
     FailedPrecondition,
     InvalidRequest,
     NotFound,
     PermissionDenied,
     RequestError,
+    TooLarge,
     Unauthenticated,
     Unavailable,
     Unimplemented,
@@ -45,6 +47,7 @@ __all__ = [
     "Code",
     "Credentials",
     "DeadlineExceeded",
+    "Disconnected",
     "Exhausted",
     "FailedPrecondition",
     "InvalidRequest",
@@ -52,6 +55,7 @@ __all__ = [
     "PermissionDenied",
     "RequestError",
     "ServingError",
+    "TooLarge",
     "Unauthenticated",
     "Unavailable",
     "Unimplemented",
@@ -83,7 +87,10 @@ class Client(Connection):
         label: str | None = None,
         timeout: float | None = OWN,
     ) -> "Answer":
-        """Runs a signature; large inputs travel in several requests at a time, to one version of the model.
+        """Runs a signature.
+
+        Where each row is known to be answered by itself, large inputs travel in several requests at a time, to one
+        version of the model; otherwise all of them in one.
 
         Args:
             inputs: a value by input name, or the value of the only input. Values are arrays or nested
@@ -98,14 +105,15 @@ class Client(Connection):
             Arrays by output name, with `version`, `space`, `to_arrow()` and `to_pandas()`.
 
         Raises:
-            RequestError: the server's refusal, or inputs that do not fit the signature.
+            RequestError: the server's refusal, or inputs that do not fit the signature; TooLarge for more than one
+                request may hold.
         """
         return self._run(self._asking.predict(inputs, self._asking.target(version, label, signature)), timeout)
 
     def embed(
         self, inputs: Any, *, version: int | None = None, label: str | None = None, timeout: float | None = OWN
     ) -> "Answer":
-        """Embeds raw examples, or images from their files.
+        """Embeds raw examples, or images from their files, each by itself.
 
         Args:
             inputs: a list of encoded image files, as bytes or paths; or what the signature `embed` takes: an
@@ -131,7 +139,7 @@ class Client(Connection):
         label: str | None = None,
         timeout: float | None = OWN,
     ) -> Iterator["Answer"]:
-        """Embeds any number of examples in bounded memory, with several requests at a time.
+        """Embeds any number of examples, each by itself, in bounded memory, with several requests at a time.
 
         All are answered by the version that is asked first; where it goes away, the stream ends with NotFound.
 
@@ -152,7 +160,7 @@ class Client(Connection):
         from serving.pieces import gather
 
         target = self._asking.target(version, label, signature)
-        plan = self._run(self._asking.plan(target, fresh=True), timeout).pinned()
+        plan = self._run(self._asking.stream(target), timeout)
 
         def ask(block: Any) -> "Answer":
             return self._run(self._asking.in_turn(plan, plan.prepare(block)), timeout)

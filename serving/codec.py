@@ -4,75 +4,34 @@ A request carries rows (`instances`) or columns (`inputs`); bytes travel as `{"b
 """
 
 import base64
-import codecs
-import json
 import math
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import orjson
 
-from serving.nests import RANGES, decode, is_base64, shown
+from serving.aside import Pause, no_pause
+from serving.documents import dumps, together
+from serving.nests import RANGES, SLICE, decode, is_base64, shown
+from serving.prediction import DEFAULT_SIGNATURE
 from serving.status import ServingError, invalid
 from serving.tensors import BY_NUMPY, Kind
 
-STRINGS_OR_INF = re.compile(r'"(?:[^"\\]|\\.)*+"?|\bInf\b')  # possessive: linear whatever the text
 BOTH_KEYS = "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist "
 PLAIN = "is a plain {}, but expecting {} as multiple input tensors required as per tensorinfo_map"
+LETTERS = 64  # of a string take as long to write as a number
 WRITABLE = frozenset(("float", "double", "bool", "string", *RANGES))
 
 
-def loads(body: bytes) -> Any:
-    """Returns the first JSON value of a body; NaN and the infinities are accepted, trailing text ignored.
-
-    Raises:
-        ServingError: INVALID_ARGUMENT "JSON Parse error: ...".
-    """
-    body = body.removeprefix(codecs.BOM_UTF8)
-    if not body.strip():
-        raise invalid("JSON Parse error: The document is empty")
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return _lenient(body)
-
-
-def _lenient(body: bytes) -> Any:
-    text = body.decode("utf-8", "surrogateescape").lstrip()
-    text = STRINGS_OR_INF.sub(lambda found: "Infinity" if found[0] == "Inf" else found[0], text)
-    try:
-        return json.JSONDecoder().raw_decode(text)[0]
-    except json.JSONDecodeError as error:
-        raise invalid(f"JSON Parse error: {error.msg} at offset: {error.pos}") from None
-    except (RecursionError, ValueError):
-        raise invalid("JSON Parse error: The document is nested too deeply or has too long a number") from None
-
-
-def dumps(document: Any) -> bytes:
-    """Returns a document of plain values and arrays as JSON; NaN and the infinities as bare tokens."""
-    if _finite(document):
-        return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
-    return json.dumps(document, default=lambda array: array.tolist()).encode()
-
-
-def _finite(document: Any) -> bool:
-    if isinstance(document, dict):
-        return all(map(_finite, document.values()))
-    if isinstance(document, list):
-        return all(map(_finite, document))
-    if isinstance(document, (np.ndarray, np.generic)):
-        return document.dtype.kind != "f" or bool(np.isfinite(document).all())
-    return True
-
-
-def decode_inputs(document: Mapping[str, Any], kinds: Mapping[str, Kind]) -> tuple[bool, dict[str, np.ndarray]]:
+def decode_inputs(
+    document: Mapping[str, Any], kinds: Mapping[str, Kind], pause: Pause = no_pause
+) -> tuple[bool, dict[str, np.ndarray]]:
     """Returns whether a Predict body is in rows, and its arrays.
 
     Args:
         document: the parsed body, with exactly one of `instances` and `inputs`.
         kinds: data type of each input of the signature, by alias.
+        pause: called between the slices of long inputs.
 
     Returns:
         (rows, arrays): arrays by alias; in rows the first axis is the row.
@@ -83,7 +42,7 @@ def decode_inputs(document: Mapping[str, Any], kinds: Mapping[str, Kind]) -> tup
     if "instances" in document and "inputs" in document:
         raise malformed(document, BOTH_KEYS)
     if "inputs" in document:
-        return False, _columns(document["inputs"], kinds)
+        return False, _columns(document["inputs"], kinds, pause)
     if "instances" not in document:
         raise invalid("Missing 'inputs' or 'instances' key")
     instances = document["instances"]
@@ -91,53 +50,80 @@ def decode_inputs(document: Mapping[str, Any], kinds: Mapping[str, Kind]) -> tup
         raise malformed(document, "Expecting 'instances' to be an list/array")
     if not instances:
         raise malformed(document, "No values in 'instances' array")
-    return True, _rows(instances, kinds)
+    return True, _rows(instances, kinds, pause)
 
 
-def _columns(value: Any, kinds: Mapping[str, Kind]) -> dict[str, np.ndarray]:
+def _columns(value: Any, kinds: Mapping[str, Kind], pause: Pause) -> dict[str, np.ndarray]:
     if not _named(value):
         if len(kinds) > 1:
             raise invalid("inputs " + PLAIN.format("value/list", "an object"))
-        return {alias: decode(value, kind) for alias, kind in kinds.items()}
+        return {alias: decode(value, kind, pause) for alias, kind in kinds.items()}
     for alias in sorted(kinds):
         if alias not in value:
             raise invalid(f"Missing named input: {alias} in 'inputs' object.")
-    return {alias: decode(value[alias], kind) for alias, kind in kinds.items()}
+    return {alias: decode(value[alias], kind, pause) for alias, kind in kinds.items()}
 
 
-def _rows(instances: list[Any], kinds: Mapping[str, Kind]) -> dict[str, np.ndarray]:
+def _rows(instances: list[Any], kinds: Mapping[str, Kind], pause: Pause) -> dict[str, np.ndarray]:
     named = _named(instances[0])
     if not named and len(kinds) > 1:
         raise invalid("instances " + PLAIN.format("list", "list of objects"))
     try:
-        if not named:
-            return {alias: decode(instances, kind) for alias, kind in kinds.items()}
-        if all(isinstance(row, dict) and row.keys() == kinds.keys() for row in instances):
-            return {alias: decode([row[alias] for row in instances], kind) for alias, kind in kinds.items()}
+        if (arrays := _stacked(instances, kinds, named, pause)) is not None:
+            return arrays
     except ServingError:
-        _blame_row(instances, kinds, named)
+        _blame_row(instances, kinds, named, pause)
         raise
-    _blame_row(instances, kinds, named)
+    _blame_row(instances, kinds, named, pause)
     raise invalid("Failed to process 'instances' list.")
 
 
-def _blame_row(instances: list[Any], kinds: Mapping[str, Kind], named: bool) -> None:
+def _stacked(rows: list[Any], kinds: Mapping[str, Kind], named: bool, pause: Pause) -> dict[str, np.ndarray] | None:
+    """Returns the arrays of rows, or None where a row has other keys."""
+    if not named:
+        return {alias: decode(rows, kind, pause) for alias, kind in kinds.items()}
+    if not all(isinstance(row, dict) and row.keys() == kinds.keys() for row in rows):
+        return None
+    return {alias: decode([row[alias] for row in rows], kind, pause) for alias, kind in kinds.items()}
+
+
+def _blame_row(instances: list[Any], kinds: Mapping[str, Kind], named: bool, pause: Pause) -> None:
     """Raises for the first element that is wrong by itself or differs from the first in shape."""
     shapes: dict[str, tuple[int, ...]] = {}
-    for index, row in enumerate(instances):
-        if _named(row) != named:
-            wanted, got = ("object", "list") if named else ("value/list", "object")
-            raise invalid(f"Expecting {wanted} but got {got} at item {index} of input list")
-        for alias, value in row.items() if named else [(next(iter(kinds)), row)]:
-            where = f"{index} key: {alias}" if named else str(index)
-            try:
-                _check_item(alias, value, kinds, shapes)
-            except ServingError as error:
-                reason = f"{error.code.name}: {error.message}"
-                raise invalid(f"Failed to process element: {where} of 'instances' list. Error: {reason}") from None
-        if named and row.keys() != kinds.keys():
-            reason = f"JSON object: {shown(row)} keys must be equal to: {','.join(sorted(kinds))}"
-            raise invalid(f"Failed to process element: {index} of 'instances' list. {reason}")
+    _check_row(0, instances[0], kinds, named, shapes)
+
+    def fit(rows: list[Any]) -> bool:
+        try:
+            arrays = _stacked(rows, kinds, named, pause)
+        except ServingError:
+            return False
+        return arrays is not None and all(array.shape[1:] == shapes[alias] for alias, array in arrays.items())
+
+    low, high = 1, len(instances)
+    # What is before `low` fits; halves are decoded all at once.
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fit(instances[low:middle]) else (low, middle)
+    for index in range(low, high):
+        _check_row(index, instances[index], kinds, named, shapes)
+
+
+def _check_row(
+    index: int, row: Any, kinds: Mapping[str, Kind], named: bool, shapes: dict[str, tuple[int, ...]]
+) -> None:
+    if _named(row) != named:
+        wanted, got = ("object", "list") if named else ("value/list", "object")
+        raise invalid(f"Expecting {wanted} but got {got} at item {index} of input list")
+    for alias, value in row.items() if named else [(next(iter(kinds)), row)]:
+        where = f"{index} key: {alias}" if named else str(index)
+        try:
+            _check_item(alias, value, kinds, shapes)
+        except ServingError as error:
+            reason = f"{error.code.name}: {error.message}"
+            raise invalid(f"Failed to process element: {where} of 'instances' list. Error: {reason}") from None
+    if named and row.keys() != kinds.keys():
+        reason = f"JSON object: {shown(row)} keys must be equal to: {','.join(sorted(kinds))}"
+        raise invalid(f"Failed to process element: {index} of 'instances' list. {reason}")
 
 
 def _check_item(alias: str, value: Any, kinds: Mapping[str, Kind], shapes: dict[str, tuple[int, ...]]) -> None:
@@ -151,25 +137,83 @@ def _check_item(alias: str, value: Any, kinds: Mapping[str, Kind], shapes: dict[
         raise invalid(f"Expecting shape {_bracketed(first)} but got: {_bracketed(array.shape)}")
 
 
-def encode_outputs(outputs: Mapping[str, np.ndarray], *, rows: bool) -> bytes:
+def encode_outputs(outputs: Mapping[str, np.ndarray], rows: bool, pause: Pause | None = None) -> bytes | bytearray:
     """Returns the body of a Predict answer.
 
     Args:
         outputs: arrays by alias; strings as bytes objects.
         rows: `predictions`, one element a row; otherwise `outputs`, one element an output.
+        pause: called between the slices of long outputs; they are written at once without.
 
     Raises:
         ServingError: INVALID_ARGUMENT where an output has no such form.
     """
     if rows:
         _check_batch(outputs)
+    if pause:
+        return together(_long(outputs, rows), pause)
     values = {alias: _plain(alias, array) for alias, array in outputs.items()}
-    only = next(iter(values.values())) if len(values) == 1 else None
-    if not rows:
-        return dumps({"outputs": values if only is None else only})
-    if only is None:
-        only = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
-    return dumps({"predictions": only})
+    return dumps({"predictions": _by_row(values)} if rows else {"outputs": _only(values)})
+
+
+def is_long(outputs: Mapping[str, np.ndarray]) -> bool:
+    """Whether it takes long to write these outputs."""
+    return sum(map(_weight, outputs.values())) > SLICE
+
+
+def _weight(array: np.ndarray) -> int:
+    """Returns how many numbers an array is worth; of many strings, the first ones tell."""
+    if not array.dtype.hasobject:
+        return array.size
+    first = array.ravel()[:SLICE].tolist()
+    return array.size + sum(map(len, first)) * array.size // max(len(first), 1) // LETTERS
+
+
+def _long(outputs: Mapping[str, np.ndarray], rows: bool) -> Iterator[bytes]:
+    """Yields the body of a long answer in slices."""
+    yield b'{"predictions":' if rows else b'{"outputs":'
+    if len(outputs) == 1:
+        yield from _written(*next(iter(outputs.items())))
+    elif rows:
+        count, most = len(next(iter(outputs.values()))), max(map(_weight, outputs.values()))
+        step = max(SLICE * count // most, 1)
+        for low in range(0, count, step):
+            values = {alias: _plain(alias, array[low : low + step]) for alias, array in outputs.items()}
+            yield (b"," if low else b"[") + dumps(_by_row(values))[1:-1]
+        yield b"]"
+    else:
+        for number, (alias, array) in enumerate(outputs.items()):
+            yield (b"," if number else b"{") + dumps(alias) + b":"
+            yield from _written(alias, array)
+        yield b"}"
+    yield b"}"
+
+
+def _written(alias: str, array: np.ndarray) -> Iterator[bytes]:
+    """Yields the JSON of an array in slices."""
+    weight = _weight(array)
+    if weight <= SLICE or not array.ndim:
+        yield dumps(_plain(alias, array))
+    elif len(array) * SLICE <= weight:
+        for row in range(len(array)):
+            yield b"," if row else b"["
+            yield from _written(alias, array[row, ...])
+        yield b"]"
+    else:
+        step = SLICE * len(array) // weight
+        for low in range(0, len(array), step):
+            yield (b"," if low else b"[") + dumps(_plain(alias, array[low : low + step]))[1:-1]
+        yield b"]"
+
+
+def _only(values: dict[str, Any]) -> Any:
+    return next(iter(values.values())) if len(values) == 1 else values
+
+
+def _by_row(values: dict[str, Any]) -> Any:
+    if len(values) == 1:
+        return _only(values)
+    return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
 
 
 def _check_batch(outputs: Mapping[str, np.ndarray]) -> None:
@@ -216,3 +260,17 @@ def malformed(document: Any, reason: str) -> ServingError:
 
 def _bracketed(shape: tuple[int, ...]) -> str:
     return f"[{','.join(map(str, shape))}]"
+
+
+def signature_name(document: object) -> str:
+    """Returns the name of the signature that a body asks for.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT, the body is no object, or the name no string.
+    """
+    if not isinstance(document, dict):
+        raise invalid(f"JSON Value: {shown(document)} Is not object")
+    name = document.get("signature_name", "")
+    if not isinstance(name, str):
+        raise malformed(document, "not formatted correctly. 'signature_name' key must be a string value.")
+    return name or DEFAULT_SIGNATURE

@@ -95,7 +95,10 @@ def _model(model: Any, known: Collection[str]) -> ModelConfig:
         raise invalid("A model of the config list has no name.")
     _check_platform(model, known)
     if model.HasField("logging_config"):
-        raise invalid("No request-logger-creator provided.")
+        raise invalid(
+            f"No request-logger-creator provided. Take logging_config from model {model.name}; the server's own "
+            "request_log_folder logs requests."
+        )
     return ModelConfig(model.name, _base_path(model), _policy(model), dict(model.version_labels))
 
 
@@ -121,11 +124,28 @@ def _check_platform(model: Any, known: Collection[str]) -> None:
         raise invalid(f"Model {model.name} requests unsupported platform {platform}")
 
 
+def local(name: str, base_path: str) -> Path:
+    """Returns the path that a base path or file: URI stands for.
+
+    Args:
+        name: the model's name.
+        base_path: as the user has written it.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT, it is a URI of another kind.
+    """
+    uri = urlsplit(base_path)
+    if not base_path.lower().startswith(f"{uri.scheme}:/"):
+        return Path(base_path)
+    if uri.scheme != "file":
+        # What has been a Path has lost a slash.
+        written = base_path if "://" in base_path else base_path.replace(":/", "://", 1)
+        raise invalid(f"Model {name}: {written} is not on a local file system; mount it.")
+    return Path(uri.path)
+
+
 def _base_path(model: Any) -> Path:
-    uri = urlsplit(model.base_path)
-    if uri.scheme and uri.scheme != "file":
-        raise invalid(f"Model {model.name}: {model.base_path} is not on a local file system; mount it.")
-    path = Path(uri.path if uri.scheme else model.base_path)
+    path = local(model.name, model.base_path)
     if not path.is_absolute():
         raise invalid(f"Expected model {model.name} to have an absolute path or URI; got base_path()={model.base_path}")
     return path

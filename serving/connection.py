@@ -24,6 +24,8 @@ class Connection:
         attempts: how often a request is tried in all, None for as often as the timeout allows.
         credentials: TLS and token; by default neither.
         batching: a `serving.pieces.Batching`: how inputs travel that are too large for one request.
+        independent_rows: whether the model answers each row by itself, so that large inputs may be cut. By default,
+            those of `embed` and `embed_many` may, and all where the server tells the space of an encoder of ours.
 
     Raises:
         InvalidRequest: a PEM file cannot be read.
@@ -40,6 +42,7 @@ class Connection:
         attempts: int | None = 4,
         credentials: Credentials | None = None,
         batching: Any = None,
+        independent_rows: bool | None = None,
     ):
         # Here, because importing a client must stay cheap.
         from serving.asking import Asking, retries
@@ -52,7 +55,8 @@ class Connection:
         self._timeout = timeout
         self._batching: Batching = batching or Batching()
         self._retries = retries(attempts)
-        self._asking = Asking(_calls(over_rest, self._address, credentials), model, self._batching)
+        calls = _calls(over_rest, self._address, credentials)
+        self._asking = Asking(calls, model, self._batching, independent_rows)
         self._transport: Any = self._open(over_rest, credentials)
 
     def _open(self, over_rest: bool, credentials: Credentials) -> Any:

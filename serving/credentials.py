@@ -79,15 +79,19 @@ class Credentials:
             name: `ca`, `certificate` or `key`.
 
         Raises:
-            InvalidRequest: it cannot be read.
+            InvalidRequest: it cannot be read, or holds something else.
         """
         path = getattr(self, name)
         if path is None:
             return None
         try:
-            return Path(path).read_bytes()
+            content = Path(path).read_bytes()
         except OSError as error:
             raise unfit(f"{name} file {path} cannot be read: {error.strerror}.") from None
+        what, mark = ("private key", b"PRIVATE KEY-----") if name == "key" else ("certificate", b"CERTIFICATE-----")
+        if mark not in content:
+            raise unfit(f"{name} file {path} holds no {what}. It must be a PEM file that does.")
+        return content
 
 
 def _read_token(path: Path) -> str:

@@ -1,6 +1,11 @@
 """What a client raises: one class for each code a caller may want to tell from the others."""
 
+from typing import TYPE_CHECKING
+
 from serving.status import Code, ServingError
+
+if TYPE_CHECKING:
+    from serving.credentials import Credentials
 
 
 class RequestError(ServingError):
@@ -9,7 +14,8 @@ class RequestError(ServingError):
     Args:
         code: canonical status code.
         message: what went wrong.
-        retry_after: seconds after which the server says that asking again is worth it, if it says so.
+        retry_after: seconds after which the server says that asking again is worth it, if it says so; infinity where
+            it says that it never is.
     """
 
     def __init__(self, code: Code, message: str, retry_after: float | None = None):
@@ -31,6 +37,10 @@ class DeadlineExceeded(RequestError):
 
 class Exhausted(RequestError):
     """RESOURCE_EXHAUSTED: too large a request, or too many of them."""
+
+
+class TooLarge(Exhausted):
+    """RESOURCE_EXHAUSTED by the size of one request: however often it is sent, it will not be taken."""
 
 
 class FailedPrecondition(RequestError):
@@ -57,8 +67,12 @@ class Unreachable(Unavailable):
     """UNAVAILABLE because no server answers: nothing listens, the name is unknown, or the connection broke."""
 
 
+class Disconnected(Unreachable):
+    """UNAVAILABLE because the server ends the connection without an answer: it is stopped, or wants another client."""
+
+
 class Untrusted(Unreachable):
-    """UNAVAILABLE because one side does not trust the other's certificate, or only one of them encrypts."""
+    """UNAVAILABLE because TLS fails: the server's certificate is not trusted, say, or the server does not encrypt."""
 
 
 CLASSES = {
@@ -74,16 +88,20 @@ CLASSES = {
 }
 
 
-def error(code: Code, message: str, retry_after: str | None = None) -> RequestError:
+def error(code: Code, message: str, retry_after: float | None = None) -> RequestError:
     """Returns an error of the class that its code has.
 
     Args:
         code: canonical status code.
         message: what went wrong.
-        retry_after: the server's `retry-after`; only seconds are understood, a date is passed over.
+        retry_after: as `RequestError` has it.
     """
-    seconds = float(retry_after) if retry_after and retry_after.isdecimal() else None
-    return CLASSES.get(code, RequestError)(code, message, seconds)
+    return CLASSES.get(code, RequestError)(code, message, retry_after)
+
+
+def too_large(message: str) -> TooLarge:
+    """Returns the error of a request that is larger than what a server, or the protocol, takes."""
+    return TooLarge(Code.RESOURCE_EXHAUSTED, message)
 
 
 def unfit(message: str) -> InvalidRequest:
@@ -96,14 +114,50 @@ def unreachable(address: str) -> Unreachable:
     return Unreachable(Code.UNAVAILABLE, f"No server answers at {address}.")
 
 
-def untrusted(address: str, reason: object) -> Untrusted:
+def hung_up(address: str, credentials: "Credentials") -> Disconnected:
+    """Returns the error of a server that ends a connection without a word, as it does where it is being stopped, too.
+
+    Args:
+        address: the server.
+        credentials: the client's.
+    """
+    if not credentials.secure:
+        remedy = "If it encrypts, the client must, too: give it ca"
+    elif credentials.certificate is None:
+        remedy = "If it asks for clients' certificates, give the client certificate and key"
+    else:
+        remedy = "It may not trust the client's certificate"
+    return Disconnected(Code.UNAVAILABLE, f"{address} ends the connection without an answer. {remedy}.")
+
+
+def foreign(address: str, protocol: str, other: str) -> RequestError:
+    """Returns the error of a port that speaks, but not this client's protocol.
+
+    Args:
+        address: the server.
+        protocol: the client's.
+        other: the argument of a client that speaks the other one.
+    """
+    return RequestError(
+        Code.UNKNOWN, f"{address} is not a {protocol} port. If it is the other protocol's, ask it by {other}."
+    )
+
+
+def untrusted(address: str, reason: str, detail: str = "") -> Untrusted:
     """Returns the error of a TLS handshake that failed.
 
     Args:
         address: the server.
-        reason: what the library says of it.
+        reason: OpenSSL's name for it, or what the library says.
+        detail: what there is to say beside that.
     """
-    return Untrusted(Code.UNAVAILABLE, f"No server answers at {address}. TLS: {str(reason).rstrip('.')}.")
+    if reason == "WRONG_VERSION_NUMBER":
+        text = f"{address} does not encrypt. Ask without TLS, or ask a port that has it."
+    elif reason == "CERTIFICATE_VERIFY_FAILED":
+        text = f"The certificate of {address} is not trusted: {detail or reason}. Give its authority's as ca."
+    else:
+        text = f"TLS with {address} fails: {': '.join(filter(None, (reason, detail))).rstrip('.')}."
+    return Untrusted(Code.UNAVAILABLE, text)
 
 
 def late(address: str, seconds: float | None) -> DeadlineExceeded:

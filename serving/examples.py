@@ -6,27 +6,32 @@ list, strings and `{"b64": "..."}` a bytes list.
 
 import json
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from serving.codec import dumps, malformed
+from serving.aside import Pause, no_pause
+from serving.codec import malformed
+from serving.documents import dumps, together
 from serving.inference import Arrays, Method
 from serving.nests import check_lossless, is_base64, to_bytes, type_name
 from serving.status import invalid
 from serving.tensors import BY_NAME
 
+TOGETHER = 256  # examples or results converted between pauses
 LARGEST = 2**63 - 1
 LARGEST_UNSIGNED = 2**64 - 1
 FLOAT = BY_NAME["float"]
 
 
-def read(document: Mapping[str, Any]) -> np.ndarray:
+def read(document: Mapping[str, Any], pause: Pause = no_pause) -> np.ndarray:
     """Returns the serialized Examples of a body, its context first in the bytes of each [batch].
 
     Args:
         document: the parsed body, with `examples` and perhaps `context`.
+        pause: called between some examples and others.
 
     Raises:
         ServingError: INVALID_ARGUMENT with TF Serving's text.
@@ -40,21 +45,30 @@ def read(document: Mapping[str, Any]) -> np.ndarray:
         raise malformed(document, "Expecting 'examples' value to be an list/array")
     if not listed:
         raise malformed(document, "'examples' value is an empty array")
-    return np.array([context + _example(value) for value in listed], np.object_)
+    examples = np.empty(len(listed), np.object_)
+    for low in range(0, len(listed), TOGETHER):
+        values = listed[low : low + TOGETHER]
+        examples[low : low + TOGETHER] = [context + _example(value) for value in values]
+        pause()
+    return examples
 
 
-def write(method: Method, outputs: Arrays, examples: int) -> bytes:
+def write(method: Method, outputs: Arrays, examples: int, pause: Pause = no_pause) -> bytes | bytearray:
     """Returns the body of an answer.
 
     Args:
         method: Classify or Regress.
         outputs: of its signature.
         examples: how many there were.
+        pause: called between some results and others.
 
     Raises:
         ServingError: INVALID_ARGUMENT, the outputs are not what the method promises.
     """
-    return dumps({"results": method.read(outputs, examples)})
+    results = method.read(outputs, examples)
+    texts = (dumps(results[low : low + TOGETHER])[1:-1] for low in range(0, examples, TOGETHER))
+    separated = ((b"," if number else b'{"results":[') + text for number, text in enumerate(texts))
+    return together(chain(separated, [b"]}"]), pause)
 
 
 def _example(value: Any) -> bytes:
@@ -95,16 +109,8 @@ def _converted(name: str, kind: str, value: Any) -> Any:
     if kind == "bytes":
         return to_bytes(value)
     if kind == "float":
-        number = _double(value)
-        check_lossless(number, FLOAT)
-        return number
+        check_lossless(float(value), FLOAT)
+        return float(value)
     if value > LARGEST:
         raise invalid(f"Feature: {name} has uint64 element. Only int64 is supported.")
     return int(value)  # a boolean, too
-
-
-def _double(value: float) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        raise invalid("JSON Parse error: Number too big to be stored in double.") from None

@@ -8,14 +8,23 @@ import grpc
 
 from serving import errors, messages, wire
 from serving.answer import Answer
+from serving.credentials import Credentials
 from serving.status import Code
 from serving.tensors import BY_NUMBER, fill, to_array
 
 STATES = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
 NO_LIMIT = (1 << 31) - 1
 # What gRPC itself says where no server does: there is no other sign of it.
-BROKEN = re.compile(r"connect|DNS|socket closed|reset by peer|broken pipe|GOAWAY|endpoint closing", re.IGNORECASE)
+BROKEN = re.compile(
+    r"connect|DNS|resolv|socket closed|reset by peer|broken pipe|GOAWAY|endpoint closing", re.IGNORECASE
+)
 HANDSHAKE = re.compile(r"handshake|certificate|SSL|TLS", re.IGNORECASE)
+OPENSSL = re.compile(r"OPENSSL_internal:(\w+)(?:: (.*?))?(?:: OK)?$")
+# A proxy that has lost its server answers with 5xx until it has it again.
+HTTP1 = re.compile(r"http1\.x server \(HTTP status [1-4]|missing selected ALPN", re.IGNORECASE)
+HUNG_UP = re.compile(r"failed to connect.*(socket closed|reset by peer)", re.IGNORECASE)
+# What gRPC's libraries say of a message that is too long, where other refusals of that code are worth another try.
+LARGE = re.compile(r"larger than max|exceeds maximum size", re.IGNORECASE)
 
 
 class GrpcCalls:
@@ -25,6 +34,9 @@ class GrpcCalls:
         """Sends raw tensor contents; the answer names its own types."""
 
         def body() -> bytes:
+            size = sum(array.nbytes for array in inputs.values())
+            if size > NO_LIMIT:
+                raise errors.too_large(f"The inputs take {size:,} bytes; a gRPC message holds {NO_LIMIT:,} at most.")
             request = _request(messages.PredictRequest, target)
             request.model_spec.signature_name = target.signature
             for alias, array in inputs.items():
@@ -58,23 +70,30 @@ def facts(*metadata: Iterable[tuple[str, str | bytes]] | None) -> dict[str, str]
     return {name.lower(): value for name, value in entries if isinstance(value, str)}
 
 
-def failure(call: Any, found: wire.Facts, address: str) -> errors.RequestError:
+def failure(call: Any, found: wire.Facts, address: str, credentials: Credentials) -> errors.RequestError:
     """Returns what a failed RPC becomes.
 
     Args:
         call: the failure, which has `code()` and `details()`.
         found: its metadata.
         address: the server.
+        credentials: the client's.
     """
     code, details = Code(call.code().value[0]), call.details() or ""
+    if code is Code.UNAVAILABLE and HTTP1.search(details):
+        return errors.foreign(address, "gRPC", "rest_port")
     if code is Code.UNAVAILABLE and HANDSHAKE.search(details):
-        return errors.untrusted(address, details)
+        return errors.untrusted(address, *_tls_failure(details))
+    if code is Code.UNAVAILABLE and HUNG_UP.search(details):
+        return errors.hung_up(address, credentials)
     if code is Code.UNAVAILABLE and BROKEN.search(details):
         return errors.unreachable(address)
-    return errors.error(code, details, found.get(wire.RETRY_AFTER))
+    if code is Code.RESOURCE_EXHAUSTED and LARGE.search(details):
+        return errors.too_large(details)
+    return errors.error(code, details, wire.pause(found))
 
 
-def channel_credentials(credentials: Any) -> grpc.ChannelCredentials:
+def channel_credentials(credentials: Credentials) -> grpc.ChannelCredentials:
     """Returns gRPC's form of a client's credentials.
 
     Raises:
@@ -83,6 +102,11 @@ def channel_credentials(credentials: Any) -> grpc.ChannelCredentials:
     return grpc.ssl_channel_credentials(
         credentials.pem("ca"), private_key=credentials.pem("key"), certificate_chain=credentials.pem("certificate")
     )
+
+
+def _tls_failure(details: str) -> tuple[str, str]:
+    known = OPENSSL.search(details)
+    return (known[1], known[2] or "") if known else (details.rpartition("last error: ")[2].removesuffix(": OK"), "")
 
 
 def _path(method: str) -> str:

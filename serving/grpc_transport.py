@@ -52,7 +52,7 @@ class GrpcTransport:
             # What the stub raises is both the error and the call.
             raised: Any = error
             found = facts(raised.initial_metadata(), raised.trailing_metadata())
-            raise failure(raised, found, self._address) from None
+            raise failure(raised, found, self._address, self._credentials) from None
         return content, facts(done.initial_metadata(), done.trailing_metadata())
 
     def close(self) -> None:
@@ -87,7 +87,7 @@ class AsyncGrpcTransport:
             return content, facts(await running.initial_metadata(), await running.trailing_metadata())
         except grpc.aio.AioRpcError as error:
             found = facts(error.initial_metadata(), error.trailing_metadata())
-            raise failure(error, found, self._address) from None
+            raise failure(error, found, self._address, self._credentials) from None
 
     async def close(self) -> None:
         """Closes the channel."""

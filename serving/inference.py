@@ -11,7 +11,8 @@ import numpy as np
 from tensorflow_serving.apis import classification_pb2, inference_pb2, input_pb2, regression_pb2
 
 from serving.prediction import DEFAULT_SIGNATURE
-from serving.servable import Servable, Signature
+from serving.servable import Servable
+from serving.signature import Signature
 from serving.status import Code, ServingError, invalid
 from serving.tensors import BY_NUMPY
 

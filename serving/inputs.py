@@ -13,6 +13,7 @@ from serving.tensors import Kind
 from serving.wire import SignatureInfo
 
 EMBED, EMBED_BYTES = "embed", "embed_bytes"
+LOSSY = {"float", "double", "half", "bfloat16", "complex64", "complex128"}
 
 
 def signature_for(inputs: Any) -> str:
@@ -68,12 +69,20 @@ def _array(alias: str, value: Any, kind: Kind) -> np.ndarray:
         given = np.asarray(value)
     except ValueError as error:
         raise unfit(f"input {alias} is not an array: {error}.") from None
-    with np.errstate(invalid="ignore", over="ignore"):
-        array = given.astype(kind.numpy, order="C", copy=False) if given.dtype.kind in "biuf" else None
+    array = _cast(given, kind)
     # Floats may lose digits, as everywhere; integers must be what was given.
-    if array is None or (kind.numpy.kind != "f" and array is not given and not np.array_equal(array, given)):
+    if array is None or (kind.name not in LOSSY and array is not given and not np.array_equal(array, given)):
         raise unfit(f"input {alias} takes values of type {kind.name}. Received: {given.dtype} values that do not fit.")
     return array
+
+
+def _cast(given: np.ndarray, kind: Kind) -> np.ndarray | None:
+    """Returns an array as one of another type, None where there is no such step between the two types at all."""
+    numbers = "biufc" if kind.numpy.kind == "c" else "biuf"
+    if given.dtype != kind.numpy and (given.dtype.kind not in numbers or kind.numpy.names):
+        return None
+    with np.errstate(invalid="ignore", over="ignore"):
+        return given.astype(kind.numpy, order="C", copy=False)
 
 
 def _strings(alias: str, array: np.ndarray) -> np.ndarray:

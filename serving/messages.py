@@ -28,7 +28,7 @@ MESSAGES = {
     "Tensor": (
         "dtype 1 int32, tensor_shape 2 TensorShape, tensor_content 4 bytes, half_val 13 *int32, float_val 5 *float, "
         "double_val 6 *double, int_val 7 *int32, string_val 8 *bytes, int64_val 10 *int64, bool_val 11 *bool, "
-        "uint32_val 16 *uint32, uint64_val 17 *uint64"
+        "uint32_val 16 *uint32, uint64_val 17 *uint64, scomplex_val 9 *float, dcomplex_val 12 *double"
     ),
     "Int64Value": "value 1 int64",
     "Any": "type_url 1 string, value 2 bytes",

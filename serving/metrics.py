@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import prometheus_client
-from prometheus_client.core import CollectorRegistry, GaugeMetricFamily, InfoMetricFamily
-from prometheus_client.registry import Collector
+from prometheus_client.core import CollectorRegistry
 
 from serving.status import Code, ServingError
+from serving.version_info import VersionInfo
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 LATENCIES = tuple(10 * 1.8**i for i in range(33))  # us, up to 20 minutes
 QUEUING = tuple(100 * 1.2**i for i in range(52))  # us, up to a second
 COUNTS = tuple(float(1 << i) for i in range(15))
-POOL = "batching"
+POOL = "batching"  # the batching threads' name, unless they are given one
 MOST_CELLS = 1000
 REFUSALS = frozenset(
     (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED, Code.DEADLINE_EXCEEDED, Code.PERMISSION_DENIED, Code.UNAUTHENTICATED)
@@ -43,7 +43,7 @@ class Metric:
     kind: str
 
     def __init__(self, name: str, *labels: str):
-        self._name, self._labels = name.replace("/", ":"), labels
+        self.name, self._name, self._labels = name, name.replace("/", ":"), labels
         self._cells: dict[tuple[str, ...], list[float]] = {}
         self._lock = threading.Lock()
 
@@ -80,6 +80,10 @@ class Counter(Metric):
         with self._lock:
             cell = self._cells.get(values) or self._cell(values, 1)
             cell[0] += by
+
+    def total(self) -> float:
+        """Returns the sum over all label values."""
+        return sum(cell[0] for cell in self._copied().values())
 
     def _written(self, labels: Iterable[tuple[str, str]], cell: list[float]) -> Iterator[str]:
         yield self._line("", map(_label, labels), cell[0])
@@ -137,9 +141,14 @@ class RequestCount(Counter):
 
 
 class BatchingMetrics:
-    """What TF Serving tells of its batches."""
+    """What TF Serving tells of its batches.
 
-    def __init__(self):
+    Args:
+        pool: name of the batching threads.
+    """
+
+    def __init__(self, pool: str = POOL):
+        self._pool = pool
         root = "/tensorflow/serving/batching_session/"
         self._queuing_latency = Histogram(root + "queuing_latency", "thread_pool_name", limits=QUEUING)
         self._run_count = Counter(root + "wrapped_run_count")
@@ -155,7 +164,7 @@ class BatchingMetrics:
             padded: rows that were run.
             waited: seconds that its oldest request waited for it.
         """
-        self._queuing_latency.add(waited * 1e6, POOL)
+        self._queuing_latency.add(waited * 1e6, self._pool)
         self._run_count.add()
         self._input_size.add(rows)
         self._processed_size.add(padded)
@@ -165,16 +174,20 @@ class BatchingMetrics:
 class Metrics:
     """Everything one server counts.
 
+    Args:
+        pool: name of the batching threads.
+
     Attributes:
         in_flight: the requests being answered, whatever stands for them; adding and discarding takes no lock.
         batching: for the batcher, which observes its batches by it.
         warmup_latency: us of replaying a warm-up file; labels model_path, status.
         warmup_records: records replayed; labels model_path, status.
         log_count: requests logged; labels model_name, status_code.
+        counters: those under TF Serving's names, by them.
         registry: of prometheus_client, for metrics of our own.
     """
 
-    def __init__(self):
+    def __init__(self, pool: str = POOL):
         serving = "/tensorflow/serving/"
         loader = "/tensorflow/cc/saved_model/"
         model_api = ("model_name", "API")
@@ -188,9 +201,10 @@ class Metrics:
         self.log_count = Counter(serving + "request_log_count", "model_name", "status_code")
         self._load_attempts = Counter(loader + "load_attempt_count", "model_path", "status")
         self._load_latency = Counter(loader + "load_latency", "model_path")
-        self.batching = BatchingMetrics()
+        self.batching = BatchingMetrics(pool)
         own = [*vars(self).values(), *vars(self.batching).values()]
         self._parts = [metric for metric in own if isinstance(metric, Metric)]
+        self.counters = {metric.name: metric for metric in self._parts if isinstance(metric, Counter)}
         self.in_flight: set[Any] = set()
         self.registry = CollectorRegistry()
         prometheus_client.ProcessCollector("metaprior", registry=self.registry)
@@ -262,26 +276,12 @@ class Metrics:
         Args:
             versions: returns model's name, version and id of the embedding space (empty where unknown).
         """
-        self.registry.register(_Versions(versions))
+        self.registry.register(VersionInfo(versions))
 
     def exposition(self) -> bytes:
         """Returns everything in Prometheus' text format."""
         lines = [line for part in self._parts for line in part.lines()]
         return ("\n".join(lines) + "\n").encode() + prometheus_client.generate_latest(self.registry)
-
-
-class _Versions(Collector):
-    """The served versions as an information of value 1."""
-
-    def __init__(self, versions: Callable[[], Iterable[tuple[str, int, str]]]):
-        self._versions = versions
-
-    def collect(self) -> Iterator[InfoMetricFamily | GaugeMetricFamily]:
-        """Yields the metric as of now."""
-        found = InfoMetricFamily("metaprior_model_version", "Served versions.", labels=["model_name", "version"])
-        for model, version, space in self._versions():
-            found.add_metric([model, str(version)], {"space": space})
-        yield found
 
 
 def _label(pair: tuple[str, str]) -> str:

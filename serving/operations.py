@@ -6,6 +6,7 @@ is no sandbox.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from serving.status import Code, ServingError
@@ -42,6 +43,13 @@ PYTHON = {"EagerPyFunc", "PyFunc", "PyFuncStateless"}
 VOCABULARIES = {"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"}
 REACHING_OUT = CHECKPOINTS | FILES | READERS | DATASETS | NETWORK | DEBUGGERS | PYTHON | VOCABULARIES
 
+# What a checkpoint restores.
+STATE = {
+    *("AutoReloadVariable", "MutableDenseHashTable", "MutableDenseHashTableV2", "MutableHashTable"),
+    *("MutableHashTableOfTensors", "MutableHashTableOfTensorsV2", "MutableHashTableV2", "VarHandleOp", "Variable"),
+    *("VariableV2", "_VarHandlesOp"),
+}
+
 INITIALIZATION, RESTORING = "__saved_model_init_op", "__saved_model_restore_op"
 ALLOWED = {INITIALIZATION: VOCABULARIES, RESTORING: CHECKPOINTS}
 
@@ -65,6 +73,12 @@ def check(meta_graph: Any) -> None:
                     f"signature {name} runs the operation {operation}, which reaches out of the model. If you trust "
                     "the model, serve it with --allow_reaching_out.",
                 )
+
+
+def has_state(graph_def: Any) -> bool:
+    """Whether there is anything in a graph that a checkpoint would restore."""
+    functions = (node for function in graph_def.library.function for node in function.node_def)
+    return any(node.op in STATE for node in chain(graph_def.node, functions))
 
 
 def _entries(meta_graph: Any) -> dict[str, list[str]]:

@@ -1,5 +1,6 @@
 """Everything a server can be told. Names and defaults are TF Serving's where TF Serving has them."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -36,6 +37,7 @@ class Options(BaseModel):
     port: Port = Field(default=8500, description="gRPC port; 0: none, any: a free one.")
     rest_api_port: Port = Field(default=0, description="REST port; 0: none, any: a free one.")
     grpc_socket_path: str = Field(default="", description="UNIX socket for gRPC, beside the port.")
+    workers: Positive = Field(default=1, description="Processes that serve the same ports; Linux.")
     grpc_max_threads: Positive = Field(default=64, description="Most gRPC requests answered at a time.")
     grpc_channel_arguments: str = Field(default="", description="Arguments of the gRPC server: k=v,k=v.")
     ssl_config_file: Place = Field(default=None, description="Text file of SSLConfig, for gRPC.")
@@ -47,7 +49,10 @@ class Options(BaseModel):
     idle_connection_seconds: Annotated[float, Field(gt=0)] = Field(
         default=75.0, description="Longest time that a connection may stay without a request."
     )
-    rest_api_timeout_in_ms: Positive = Field(default=30_000, description="Longest time to an answer, gRPC included.")
+    unread_answer_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=30.0, description="Longest time that a REST client may take nothing of its answer."
+    )
+    rest_api_timeout_in_ms: Positive = Field(default=30_000, description="Longest time to an answer over REST.")
     rest_api_enable_cors_support: bool = Field(default=False, description="Let scripts of other origins call.")
     monitoring_config_file: Place = Field(default=None, description="Text file of MonitoringConfig, on the REST port.")
     enable_batching: bool | None = Field(
@@ -56,6 +61,9 @@ class Options(BaseModel):
     batching_parameters_file: Place = Field(default=None, description="Text file of BatchingParameters.")
     keep_versions: Positive = Field(
         default=1, description="How many of the newest versions of model_base_path are served."
+    )
+    only_version: Positive | None = Field(
+        default=None, description="The only version of model_base_path that is served, whatever else is there."
     )
     file_system_poll_wait_seconds: Seconds = Field(
         default=1.0, description="Pause between looks at the folders, 0: look once."
@@ -117,6 +125,10 @@ class Options(BaseModel):
                 "tensorflow_session_parallelism excludes tensorflow_intra_op_parallelism and "
                 "tensorflow_inter_op_parallelism."
             )
+        if self.workers > 1 and sys.platform != "linux":
+            raise ValueError("workers share their ports as only Linux lets them. Leave workers out.")
+        if self.workers > 1 and self.grpc_socket_path:
+            raise ValueError("grpc_socket_path is for one worker: several share ports, not a socket.")
         for argument in filter(None, self.grpc_channel_arguments.split(",")):
             if "=" not in argument:
                 raise ValueError(f"grpc_channel_arguments must be k=v,k=v. Received: {argument}.")

@@ -42,7 +42,8 @@ class Batching:
 def split(inputs: Arrays, info: SignatureInfo, limits: Batching) -> list[Arrays]:
     """Returns inputs in pieces within the limits, in order; views, not copies.
 
-    What is not row by row, by its shapes or by its signature, stays in one piece.
+    What is not row by row, by its shapes or by its signature, stays in one piece. That it is, shapes cannot tell: the
+    caller knows that each row is answered by itself.
 
     Args:
         inputs: an array for each input.

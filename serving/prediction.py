@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from tensorflow_serving.apis import predict_pb2
 
-from serving.servable import Servable, Signature
+from serving.servable import Servable
+from serving.signature import Signature
 from serving.status import Code, ServingError, invalid
 from serving.tensors import to_array
 
@@ -41,7 +42,8 @@ def prepare(servable: Servable, request: predict_pb2.PredictRequest, limit: int)
     if signature is None:
         raise ServingError(Code.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
     inputs = _read_inputs(signature, request.inputs, limit)
-    return Call(signature, inputs, _wanted_outputs(signature, request.output_filter))
+    wanted = _wanted_outputs(signature, request.output_filter)
+    return Call(servable.select(signature, wanted), inputs, wanted)
 
 
 def _read_inputs(signature: Signature, protos: Mapping, limit: int) -> dict[str, np.ndarray]:

@@ -23,7 +23,8 @@ from serving import request_files
 from serving.batch import Arrays
 from serving.metrics import Counter
 from serving.request_files import Answered
-from serving.servable import Servable, Signature
+from serving.servable import Servable
+from serving.signature import Signature
 from serving.status import Code, ServingError
 
 log = logging.getLogger("metaprior.serving")

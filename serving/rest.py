@@ -5,22 +5,23 @@ import re
 import threading
 import time
 from concurrent.futures import Future
+from typing import Any
 from urllib.parse import unquote
 
 from aiohttp import web
-from google.protobuf import json_format
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2
 
-from serving import bodies, codec, examples, metrics
+from serving import bodies, codec, documents, examples, metrics
 from serving.access import Access
+from serving.aside import LONG, Aside
 from serving.callers import origin
+from serving.describing import metadata_json, status_json
 from serving.http_server import Connections, encryption
 from serving.inference import CLASSIFY, INPUT, REGRESS, Arrays
 from serving.mailbox import Mailbox
-from serving.nests import shown
-from serving.prediction import DEFAULT_SIGNATURE
-from serving.servable import Servable, Signature
+from serving.servable import Servable
 from serving.service import Service
+from serving.signature import Signature
 from serving.status import Code, ServingError, guarded, guarded_wait, http_status, invalid
 from serving.textproto import SSLConfig
 
@@ -38,6 +39,7 @@ CORS = {
 METHODS = frozenset(("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"))
 INFERENCE = {"classify": CLASSIFY, "regress": REGRESS}
 LARGEST_VERSION = 2**63 - 1
+MANY = 256  # examples whose results take long to write
 ORIGIN = web.RequestKey("origin", dict)  # of an answer, kept with the request until its headers are written
 REMEDIES = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}, 503: {"Retry-After": "1"}}
 
@@ -54,6 +56,7 @@ class Rest:
         access: who may ask.
         connections: most connections at a time.
         idle_seconds: longest time that a connection may stay without a request.
+        unread_seconds: longest time that a client may take nothing of its answer.
     """
 
     def __init__(
@@ -67,11 +70,12 @@ class Rest:
         access: Access | None = None,
         connections: int = 1024,
         idle_seconds: float = 75.0,
+        unread_seconds: float = 30.0,
     ):
         self._service, self._headers = service, CORS if cors else {}
         self._max_requests, self._grace = max_requests, grace
         self._metrics_path, self._access = metrics_path, access or Access()
-        self._connections, self._idle_seconds = connections, idle_seconds
+        self._connections, self._idle_seconds, self._unread_seconds = connections, idle_seconds, unread_seconds
         self._running = 0
         self._port: Future[int] = Future()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="rest", daemon=True)
@@ -101,50 +105,63 @@ class Rest:
             ) from None
 
     def stop(self) -> None:
-        """Stops listening, waits for running requests, and ends the thread."""
+        """Stops listening at once; running requests have the grace to end, then their connections are closed."""
         self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join()
+
+    def wait(self, timeout: float) -> bool:
+        """Waits for the end; False where it takes longer than `timeout` seconds."""
+        self._thread.join(max(timeout, 0.0))
+        return not self._thread.is_alive()
 
     async def _serve(self) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        self._mailbox = Mailbox(self._service.batcher)
-        server = Connections(self._handle, most=self._connections, idle_seconds=self._idle_seconds)
+        self._mailbox, self._aside = Mailbox(self._service.batcher), Aside()
+        server = Connections(
+            self._handle,
+            most=self._connections,
+            idle_seconds=self._idle_seconds,
+            unread_seconds=self._unread_seconds,
+            refused=self._service.metrics.refused,
+        )
         runner = web.ServerRunner(server, shutdown_timeout=self._grace)
         await runner.setup()
         try:
-            await web.TCPSite(runner, *self._address, ssl_context=self._encryption).start()
+            shared = self._service.shares_ports
+            await web.TCPSite(runner, *self._address, ssl_context=self._encryption, reuse_port=shared).start()
         except OSError as error:
             self._port.set_exception(error)
         else:
             self._port.set_result(runner.addresses[0][1])
             await self._stopping.wait()
         await runner.cleanup()
+        self._aside.close()
 
     async def _handle(self, request: web.BaseRequest) -> web.Response:
         path = request.raw_path
         if self._metrics_path is not None and path.partition("?")[0] == self._metrics_path:
-            return self._scrape(request, path)
-        status, body = 404, codec.dumps({"error": f"Not found: {path}"})
+            return await self._scrape(request, path)
+        status, body = 404, documents.dumps({"error": f"Not found: {path}"})
         if API.fullmatch(path):
             if request.method == "OPTIONS":
                 allowed = re.match("https?://", request.headers.get("Origin", ""))
                 return web.Response(status=200 if allowed else 400, headers=self._headers)
             status, body = await self._counted(request, path)
         headers = self._headers | request.get(ORIGIN, {}) | REMEDIES.get(status, {})
-        return web.Response(status=status, body=body, content_type="application/json", headers=headers)
+        return web.Response(status=status, content_type="application/json", **bodies.sent(body, headers))
 
     def _admit(self, request: web.BaseRequest) -> None:
         if not self._access.open:
             self._access.admit(request.headers.get("Authorization"), request.remote or "")
 
-    def _scrape(self, request: web.BaseRequest, path: str) -> web.Response:
+    async def _scrape(self, request: web.BaseRequest, path: str) -> web.Response:
         try:
             self._admit(request)
         except ServingError as error:
             status, body = _http_error(error)
             return web.Response(status=status, body=body, headers=REMEDIES.get(status))
         if path == self._metrics_path:
-            return web.Response(body=self._service.metrics.exposition(), headers={"Content-Type": metrics.CONTENT_TYPE})
+            body = await asyncio.to_thread(self._service.exposition)
+            return web.Response(body=body, headers={"Content-Type": metrics.CONTENT_TYPE})
         text = f"Unexpected path: {path}. Should be {self._metrics_path}"
         return web.Response(status=400, text=text, content_type="text/plain")
 
@@ -174,7 +191,7 @@ class Rest:
     ) -> bytes:
         if request.method not in METHODS:
             raise ServingError(Code.UNIMPLEMENTED, f"Not implemented: {request.method}")
-        if self._running > self._max_requests:
+        if prediction and self._running > self._max_requests:
             raise ServingError(Code.UNAVAILABLE, f"More than {self._max_requests} requests at a time.")
         self._admit(request)
         try:
@@ -189,25 +206,39 @@ class Rest:
         raise invalid(f"Malformed request: {request.method} {request.raw_path}")
 
     async def _infer(self, request: web.BaseRequest, match: re.Match[str]) -> bytes:
-        spec, body = _model_spec(match), await bodies.read(request, self._service.limits.request_bytes)
-        document = codec.loads(body)
-        name = _signature_name(document)
-        if method := INFERENCE.get(match["verb"]):
-            given = guarded(examples.read, document)
+        spec, limit = _model_spec(match), self._service.limits.request_bytes
+        if "Expect" in request.headers:
+            with self._service.lease(spec):
+                await bodies.invite(request, limit)
+        body = await bodies.read(request, limit, self._aside)
+        is_long = len(body) > LONG
+        document = await self._aside.run(is_long, documents.loads, body)
+        try:
+            return await self._predict(request, spec, match["verb"], document, is_long)
+        finally:
+            if is_long:
+                self._aside.let_go(document)
+
+    async def _predict(
+        self, request: web.BaseRequest, spec: model_pb2.ModelSpec, verb: str, document: Any, is_long: bool
+    ) -> bytes:
+        name = codec.signature_name(document)
+        if method := INFERENCE.get(verb):
+            given = await self._aside.run(is_long, examples.read, document)
             with self._service.lease(spec) as (number, servable):
                 request[ORIGIN] = origin(number, servable)
                 signature = method.signature(servable, name, strict=self._service.strict)
                 outputs = await self._run(request, servable, signature, {INPUT: given}, (spec.name, method.api))
-            return guarded(examples.write, method, outputs, len(given))
+            return await self._aside.run(len(given) > MANY, examples.write, method, outputs, len(given))
         with self._service.lease(spec) as (number, servable):
             signature = _signature(servable, name)
             request[ORIGIN] = origin(number, servable, name)
             kinds = {alias: tensor.kind for alias, tensor in signature.inputs.items()}
-            rows, inputs = guarded(codec.decode_inputs, document, kinds)
+            rows, inputs = await self._aside.run(is_long, codec.decode_inputs, document, kinds)
             outputs = await self._run(request, servable, signature, inputs, (spec.name, "Predict"))
             if self._service.log:
                 self._service.log.record(spec.name, number, servable, signature, inputs, outputs)
-        return guarded(codec.encode_outputs, outputs, rows=rows)
+        return await self._aside.run(codec.is_long(outputs), codec.encode_outputs, outputs, rows)
 
     async def _run(
         self,
@@ -231,17 +262,17 @@ class Rest:
         spec = _model_spec(match)
         if match["part"]:
             request = get_model_metadata_pb2.GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"])
-            return _metadata_json(self._service.metadata(request, lambda facts: asked.update({ORIGIN: facts})))
+            return metadata_json(self._service.metadata(request, lambda facts: asked.update({ORIGIN: facts})))
         # Status knows no labels: as in TF Serving, all versions are returned.
         spec.ClearField("version_label")
         request = get_model_status_pb2.GetModelStatusRequest(model_spec=spec)
-        return codec.dumps(_plain(self._service.status(request)))
+        return status_json(self._service.status(request))
 
 
 def _http_error(error: ServingError) -> tuple[int, bytes]:
-    status = 413 if isinstance(error, bodies.BodyTooLarge) else http_status(error.code)
+    status = error.status if isinstance(error, bodies.BodyRefused) else http_status(error.code)
     # A message may repeat what a client sent, and that need not be Unicode.
-    return status, codec.dumps({"error": error.message.encode("utf-8", "replace").decode()})
+    return status, documents.dumps({"error": error.message.encode("utf-8", "replace").decode()})
 
 
 def _model_spec(match: re.Match[str]) -> model_pb2.ModelSpec:
@@ -256,36 +287,9 @@ def _model_spec(match: re.Match[str]) -> model_pb2.ModelSpec:
     return spec
 
 
-def _signature_name(document: object) -> str:
-    if not isinstance(document, dict):
-        raise invalid(f"JSON Value: {shown(document)} Is not object")
-    name = document.get("signature_name", "")
-    if not isinstance(name, str):
-        reason = "not formatted correctly. 'signature_name' key must be a string value."
-        raise invalid(f"JSON Value: {shown(document)} {reason}")
-    return name or DEFAULT_SIGNATURE
-
-
 def _signature(servable: Servable, name: str) -> Signature:
-    if name in servable.signatures:
-        return servable.signatures[name]
     if name in servable.definitions and not servable.definitions[name].inputs:
         raise invalid(f"Failed to get input map for signature: {name}")
+    if name in servable.signatures:
+        return servable.signatures[name]
     raise invalid(f'Serving signature name: "{name}" not found in signature def')
-
-
-def _metadata_json(response: get_model_metadata_pb2.GetModelMetadataResponse) -> bytes:
-    definitions = get_model_metadata_pb2.SignatureDefMap()
-    response.metadata["signature_def"].Unpack(definitions)
-    # Not the Any's own JSON, which would add a type: TF Serving nests the map by hand.
-    document = {
-        "model_spec": _plain(response.model_spec),
-        "metadata": {"signature_def": _plain(definitions)},
-    }
-    return codec.dumps(document)
-
-
-def _plain(message) -> dict:
-    return json_format.MessageToDict(
-        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-    )

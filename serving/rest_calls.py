@@ -6,16 +6,17 @@ from urllib.parse import quote
 
 import numpy as np
 
-from serving import codec, errors, wire
+from serving import codec, documents, errors, wire
 from serving.answer import Answer
 from serving.nests import decode
 from serving.status import HTTP, Code, ServingError
 from serving.tensors import BY_NAME
 
 # REST tells an HTTP status only: of the codes behind one, the first is the likeliest.
-CODES = {413: Code.RESOURCE_EXHAUSTED, **{HTTP[code]: code for code in reversed(HTTP)}}
+TOO_LARGE = 413
+CODES = {TOO_LARGE: Code.RESOURCE_EXHAUSTED, **{HTTP[code]: code for code in reversed(HTTP)}}
 # These come from what stands before a server, too, and then without a document.
-GATEWAY = {status: CODES[status] for status in (401, 403, 413, 429, 503, 504)} | {502: Code.UNAVAILABLE}
+GATEWAY = {status: CODES[status] for status in (401, 403, TOO_LARGE, 429, 503, 504)} | {502: Code.UNAVAILABLE}
 CONNECTIONS = 64
 
 
@@ -33,8 +34,10 @@ class RestCalls:
         """Posts columns, strings in base64, and reads columns."""
 
         def body() -> bytes:
+            if unwritable := {tensor.kind.name for tensor in info.inputs.values()} - codec.WRITABLE:
+                raise errors.error(Code.UNIMPLEMENTED, f"JSON holds no {min(unwritable)}. Ask over gRPC.")
             columns = {alias: _to_json(array) for alias, array in inputs.items()}
-            return codec.dumps({"signature_name": target.signature, "inputs": columns})
+            return documents.dumps({"signature_name": target.signature, "inputs": columns})
 
         def read(content: bytes, found: wire.Facts) -> Answer:
             outputs = self._part(content, "outputs")
@@ -90,13 +93,22 @@ def check(status: int, content: bytes, found: wire.Facts, server: str) -> None:
     if status == 200:
         return
     document, text = _document(content), f"HTTP status {status}"
-    if document is not None:
-        raise errors.error(
-            CODES.get(status, Code.UNKNOWN), str(document.get("error", text)), found.get(wire.RETRY_AFTER)
-        )
-    if status in GATEWAY:
-        raise errors.error(GATEWAY[status], f"{text} from {server}.", found.get(wire.RETRY_AFTER))
-    raise _stranger(server, status)
+    if document is None and status not in GATEWAY:
+        raise _stranger(server, status)
+    known = CODES if document is not None else GATEWAY
+    message = f"{text} from {server}." if document is None else str(document.get("error", text))
+    if status == TOO_LARGE:
+        raise errors.too_large(message)
+    raise errors.error(known.get(status, Code.UNKNOWN), message, wire.pause(found))
+
+
+def tls_failure(error: BaseException) -> tuple[str, str]:
+    """Returns OpenSSL's name for a failure, or what there is, and what it says of a certificate.
+
+    Args:
+        error: of the module `ssl`.
+    """
+    return str(getattr(error, "reason", None) or error), str(getattr(error, "verify_message", None) or "")
 
 
 def lowered(headers: Any) -> dict[str, str]:
@@ -106,7 +118,7 @@ def lowered(headers: Any) -> dict[str, str]:
 
 def _document(content: bytes) -> dict[str, Any] | None:
     try:
-        document = codec.loads(content)
+        document = documents.loads(content)
     except ServingError:
         return None
     return document if isinstance(document, dict) else None

@@ -1,5 +1,6 @@
 """Carries the calls of `serving.rest_calls` through requests."""
 
+import http.client
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import urllib3.exceptions
 
 from serving import errors, wire
 from serving.credentials import Credentials
-from serving.rest_calls import CONNECTIONS, check, lowered
+from serving.rest_calls import CONNECTIONS, check, lowered, tls_failure
 
 CHUNK = 1 << 20
 
@@ -69,9 +70,9 @@ class RestTransport:
         except (requests.Timeout, urllib3.exceptions.TimeoutError):
             raise errors.late(self._server, seconds) from None
         except requests.exceptions.SSLError as error:
-            raise errors.untrusted(self._server, _reason(error)) from None
-        except (requests.RequestException, urllib3.exceptions.HTTPError):
-            raise errors.unreachable(self._server) from None
+            raise errors.untrusted(self._server, *tls_failure(_innermost(error))) from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise self._broken(_innermost(error)) from None
         found = lowered(answer.headers)
         check(answer.status_code, content, found, self._server)
         return content, found
@@ -80,6 +81,13 @@ class RestTransport:
         """Closes the pooled connections."""
         self._session.close()
 
+    def _broken(self, error: BaseException) -> errors.RequestError:
+        if isinstance(error, ConnectionResetError):  # the library's own error of an end without an answer is one, too
+            return errors.hung_up(self._server, self._credentials)
+        if isinstance(error, http.client.BadStatusLine):
+            return errors.foreign(self._server, "REST", "grpc_port")
+        return errors.unreachable(self._server)
+
     def _chunks(self, answer: requests.Response, end: float | None, seconds: float | None) -> Iterator[bytes]:
         while chunk := answer.raw.read1(CHUNK, decode_content=True):
             yield chunk
@@ -87,9 +95,9 @@ class RestTransport:
                 raise errors.late(self._server, seconds)
 
 
-def _reason(error: BaseException) -> str:
-    """Returns the words of the innermost error: requests and urllib3 wrap OpenSSL's own in pages."""
+def _innermost(error: BaseException) -> BaseException:
+    """Returns what requests and urllib3 have wrapped in pages."""
     while error.args and isinstance(error.args[-1], BaseException):
         error = error.args[-1]
     inner = getattr(error, "reason", None)
-    return _reason(inner) if isinstance(inner, BaseException) else str(inner or error)
+    return _innermost(inner) if isinstance(inner, BaseException) else error

@@ -1,5 +1,6 @@
 """Carries the calls of `serving.rest_calls` through aiohttp."""
 
+import errno
 import ssl
 
 import aiohttp
@@ -7,7 +8,7 @@ import yarl
 
 from serving import errors, wire
 from serving.credentials import Credentials
-from serving.rest_calls import CONNECTIONS, check, lowered
+from serving.rest_calls import CONNECTIONS, check, lowered, tls_failure
 
 
 class AsyncRestTransport:
@@ -46,10 +47,16 @@ class AsyncRestTransport:
         except TimeoutError:
             raise errors.late(self._server, seconds) from None
         except aiohttp.ClientConnectorCertificateError as error:
-            raise errors.untrusted(self._server, error.certificate_error) from None
+            raise errors.untrusted(self._server, *tls_failure(error.certificate_error)) from None
         except aiohttp.ClientSSLError as error:
-            raise errors.untrusted(self._server, error.os_error) from None
-        except aiohttp.ClientError:
+            raise errors.untrusted(self._server, *tls_failure(error.os_error)) from None
+        except aiohttp.ServerDisconnectedError:
+            raise errors.hung_up(self._server, self._credentials) from None
+        except aiohttp.ClientResponseError:  # of the status line or the headers: other answers raise nothing
+            raise errors.foreign(self._server, "REST", "grpc_port") from None
+        except aiohttp.ClientError as error:
+            if getattr(error, "errno", None) == errno.ECONNRESET:
+                raise errors.hung_up(self._server, self._credentials) from None
             raise errors.unreachable(self._server) from None
         found = lowered(answer.headers)
         check(answer.status, content, found, self._server)

@@ -6,18 +6,16 @@ Synchronous handlers waiting for the one batching thread were measured faster th
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
 import grpc
 from grpc_health.v1 import health_pb2_grpc
-from grpc_health.v1.health import HealthServicer
-from grpc_health.v1.health_pb2 import HealthCheckResponse
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from serving.access import Access
 from serving.callers import Caller, Tell
-from serving.door import Door
+from serving.door import Door, Staff
+from serving.health import Health
 from serving.inference import CLASSIFY, REGRESS
 from serving.service import Service
 from serving.status import Code, ServingError, guarded
@@ -26,7 +24,11 @@ from serving.wire import RETRY_AFTER
 
 LONGEST_MESSAGE = 1024
 CUT = "...TRUNCATED"
-HEALTHY = ("", "ModelService", "PredictionService")
+LARGEST = 2**31 - 1  # of gRPC's arguments
+# Watching is for balancers, a few of them: of the requests at a time, one in so many may be a watch.
+WATCHES = 8
+MORE_REQUESTS = 256
+RETRY_HINTS = ((RETRY_AFTER, "1"), ("grpc-retry-pushback-ms", "1000"))
 GRPC_CODES = {Code(status.value[0]): status for status in grpc.StatusCode}
 
 
@@ -83,17 +85,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
 
     def HandleReloadConfigRequest(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Serves other models, versions and labels."""
-        return _answer(context, self._service.reload, request)
-
-
-class Health(HealthServicer):
-    """The health of the three services there are: the one it is made of remembers every name it is asked for."""
-
-    def Watch(self, request: Any, context: grpc.ServicerContext, send_response_callback: Any = None) -> Any:
-        """Tells the health now and whenever it changes."""
-        if request.service not in HEALTHY:
-            _refuse(context, ServingError(Code.NOT_FOUND, "There is no such service."))
-        return super().Watch(request, context, send_response_callback)
+        return _answer(context, self._service.reload, request, _caller(context))
 
 
 class Rpc:
@@ -104,6 +96,7 @@ class Rpc:
         threads: most requests answered at a time; a waiting one occupies a thread.
         max_requests: most requests at a time, waiting for a thread included.
         grace: seconds that running requests have left when the server stops.
+        idle_seconds: longest time that a connection may stay without a request.
         arguments: further arguments of the gRPC server.
         health: whether grpc.health.v1.Health is answered.
         access: who may ask.
@@ -116,29 +109,32 @@ class Rpc:
         threads: int = 64,
         max_requests: int = 1024,
         grace: float = 10.0,
+        idle_seconds: float = 75.0,
         arguments: Iterable[tuple[str, Any]] = (),
         health: bool = False,
         access: Access | None = None,
     ):
         self._grace, self._metrics = grace, service.metrics
+        own = {
+            "grpc.max_receive_message_length": service.limits.request_bytes,
+            "grpc.max_send_message_length": -1,
+            # Without this a second server could share the port and take half of the requests.
+            "grpc.so_reuseport": 0,
+            **_patience(idle_seconds, service.limits.seconds),
+        }
+        staff, watches = Staff(threads, max_requests), max(1, max_requests // WATCHES)
         self._server = grpc.server(
-            ThreadPoolExecutor(threads, thread_name_prefix="grpc"),
-            options=[
-                ("grpc.max_receive_message_length", service.limits.request_bytes),
-                ("grpc.max_send_message_length", -1),
-                # Without this a second server could share the port and take half of the requests.
-                ("grpc.so_reuseport", 0),
-                *arguments,
-            ],
-            maximum_concurrent_rpcs=max_requests,
-            interceptors=[Door(access or Access(), self._turn_away)],
+            staff,
+            # One of each: of two, gRPC takes the first.
+            options=list((own | dict(arguments)).items()),
+            # Beyond what the door turns away: those who watch, ask how the server does, or are being turned away.
+            maximum_concurrent_rpcs=max_requests + watches + MORE_REQUESTS,
+            interceptors=[Door(access or Access(), self._turn_away, staff)],
         )
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(service), self._server)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(service), self._server)
-        self._health = Health()
+        self._health = Health(self._turn_away, most=watches)
         if health:
-            for name in HEALTHY:
-                self._health.set(name, HealthCheckResponse.SERVING)
             health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
 
     def _turn_away(self, context: grpc.ServicerContext, error: ServingError) -> NoReturn:
@@ -170,11 +166,11 @@ class Rpc:
 
     def announce_end(self) -> None:
         """Tells those who ask for the server's health, or watch it, that it is about to stop."""
-        self._health.enter_graceful_shutdown()
+        self._health.announce_end()
 
     def stop(self) -> threading.Event:
         """Stops listening at once; the event is set when running requests are done or out of time."""
-        self.announce_end()
+        self._health.end()
         return self._server.stop(self._grace)
 
     def _bind(self, address: str, ssl: SSLConfig | None) -> int:
@@ -186,6 +182,28 @@ class Rpc:
             raise ServingError(
                 Code.UNAVAILABLE, f"gRPC cannot listen on {address}. Free the port or choose another."
             ) from None
+
+
+def _patience(idle_seconds: float, answer_seconds: float) -> dict[str, int]:
+    """Returns the arguments that end connections nobody asks or reads at the other end of.
+
+    Args:
+        idle_seconds: longest time without a request, or until the connection is one of gRPC.
+        answer_seconds: longest time to an answer; what is then left of it may take as long again.
+    """
+    idle, answer = (min(int(seconds * 1000) + 1, LARGEST // 2) for seconds in (idle_seconds, answer_seconds))
+    return {
+        "grpc.server_handshake_timeout_ms": idle,
+        "grpc.max_connection_idle_ms": idle,
+        # Who has vanished does not answer pings. Clients may ping, too, but not to keep the server busy.
+        "grpc.keepalive_time_ms": 60_000,
+        "grpc.keepalive_timeout_ms": 20_000,
+        "grpc.keepalive_permit_without_calls": 1,
+        "grpc.http2.min_recv_ping_interval_without_data_ms": 10_000,
+        # Who answers pings and reads nothing would stay for ever. Others connect anew and lose nothing.
+        "grpc.max_connection_age_ms": 3_600_000,
+        "grpc.max_connection_age_grace_ms": 2 * answer,
+    }
 
 
 def _credentials(ssl: SSLConfig) -> grpc.ServerCredentials:
@@ -209,7 +227,7 @@ def _refuse(context: grpc.ServicerContext, error: ServingError) -> NoReturn:
     if len(message) > LONGEST_MESSAGE:
         message = message[:LONGEST_MESSAGE] + CUT
     if error.code is Code.RESOURCE_EXHAUSTED:
-        context.set_trailing_metadata(((RETRY_AFTER, "1"),))
+        context.set_trailing_metadata(RETRY_HINTS)
     context.abort(GRPC_CODES[error.code], message)
     raise error  # not reached: abort raises
 

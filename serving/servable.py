@@ -9,9 +9,11 @@ import functools
 import gc
 import json
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,59 +23,17 @@ from tensorflow.python.client import pywrap_tf_session
 from tensorflow.python.saved_model import loader_impl
 
 from serving import operations
-from serving.status import Code, ServingError, guarded, invalid
-from serving.tensors import BY_NUMBER, Kind, to_array
+from serving.pace import Pace
+from serving.signature import Signature, Tensor
+from serving.status import Code, ServingError, guarded
+from serving.tensors import BY_NUMBER, to_array
 
 log = logging.getLogger("metaprior.serving")
 
-Shape = tuple[int, ...] | None  # -1 for a free dimension, None for an unknown rank
 RECORD = Path("assets.extra", "metaprior.json")
-INLINE_ROWS = 16
-ALIGNED = "embed_aligned"
+ALIGNED = ("embed_aligned", "embed_aligned_bytes")
 DEFAULTS_LIMIT = 1 << 20
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """An input or output of a signature."""
-
-    name: str
-    kind: Kind
-    shape: Shape
-
-
-@dataclass(frozen=True)
-class Signature:
-    """An entry point of a model.
-
-    `batch_major` says that the first axis of every input and output is free, so that requests can be
-    run together.
-    """
-
-    name: str
-    inputs: Mapping[str, Tensor]
-    outputs: Mapping[str, Tensor]
-    defaults: Mapping[str, np.ndarray]
-
-    @functools.cached_property
-    def batch_major(self) -> bool:
-        """Whether requests may be concatenated."""
-        free_inputs = all(t.shape is not None and t.shape[:1] == (-1,) for t in self.inputs.values())
-        return free_inputs and all(t.shape is None or t.shape[:1] == (-1,) for t in self.outputs.values())
-
-    def check_shapes(self, inputs: Mapping[str, np.ndarray]) -> None:
-        """Refuses arrays that cannot be meant: a wrong rank that reaches a kernel can end the process.
-
-        Raises:
-            ServingError: INVALID_ARGUMENT, in the words of `tf.ensure_shape`.
-        """
-        for alias, array in inputs.items():
-            expected = self.inputs[alias].shape
-            if expected is not None and not _compatible(array.shape, expected):
-                raise invalid(
-                    f"Shape of tensor {alias} {_written(array.shape)} is not compatible with expected shape "
-                    f"{_written(expected)}."
-                )
+MOST_SELECTIONS = 16
 
 
 class Servable:
@@ -125,9 +85,9 @@ class Servable:
         """Returns the id of the space that a signature's embeddings are of; empty where no record tells.
 
         Args:
-            signature: the signature's name; `embed_aligned` answers in the space that the encoder was aligned to.
+            signature: the signature's name; those of `ALIGNED` answer in the space that the encoder was aligned to.
         """
-        record = self._record.get("aligned_to") if signature == ALIGNED else self._record
+        record = self._record.get("aligned_to") if signature in ALIGNED else self._record
         space = record.get("space") if isinstance(record, dict) else None
         return space if isinstance(space, str) and space.isascii() and space.isprintable() else ""
 
@@ -140,24 +100,41 @@ class Servable:
             return {}
         return found if isinstance(found, dict) else {}
 
-    def run(self, signature: Signature, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    @property
+    def is_rowwise(self) -> bool:
+        """Whether every row's outputs depend on that row alone: exported encoders say so by their record."""
+        return bool(self._record)
+
+    def select(self, signature: Signature, wanted: Sequence[str]) -> Signature:
+        """Returns a signature with those outputs alone that are wanted, or with all after too many selections."""
+        if len(wanted) == len(signature.outputs):
+            return signature
+        return self._endpoints[signature.name].select(frozenset(wanted))
+
+    def run(
+        self, signature: Signature, inputs: Mapping[str, np.ndarray], seconds: float = math.inf
+    ) -> dict[str, np.ndarray]:
         """Returns the outputs of one call of a signature.
 
-        Every output is fetched, whatever the caller wants: the session keeps an executor for each set
-        of fetches for ever.
-
         Args:
-            signature: one of `signatures`.
+            signature: one of `signatures`, or a selection of its outputs.
             inputs: an array for each of its inputs, strings as bytes objects.
+            seconds: after which the run is ended, where its operations let themselves be ended.
 
         Raises:
             ServingError: with the session's code and text.
         """
         endpoint = self._endpoints[signature.name]
         feeds = {endpoint.feeds[alias]: array for alias, array in inputs.items()}
-        options = _run_options(max((len(array) for array in inputs.values() if array.ndim), default=1))
+        fetches = [endpoint.fetches[alias] for alias in signature.outputs]
+        rows = max((len(array) for array in inputs.values() if array.ndim), default=1)
+        options = endpoint.pace.options(rows, seconds)
         call: Any = pywrap_tf_session.TF_SessionRun_wrapper
-        values = guarded(call, self._session._session, options, feeds, endpoint.fetches, [], None)
+        start = time.perf_counter()
+        try:
+            values = guarded(call, self._session._session, options, feeds, fetches, [], None)
+        finally:
+            endpoint.pace.took(time.perf_counter() - start)
         # A scalar string arrives as bare bytes.
         kinds = ((alias, tensor.kind.numpy) for alias, tensor in signature.outputs.items())
         return {alias: np.asarray(value, dtype) for (alias, dtype), value in zip(kinds, values, strict=True)}
@@ -169,7 +146,8 @@ class Servable:
         """
         for endpoint in self._endpoints.values():
             signature = endpoint.signature
-            if any(tensor.shape is None for tensor in signature.inputs.values()):
+            # What takes nothing in may be there for what it does.
+            if not signature.inputs or any(tensor.shape is None for tensor in signature.inputs.values()):
                 continue
             try:
                 self.run(signature, {alias: _zeros(tensor) for alias, tensor in signature.inputs.items()})
@@ -177,6 +155,10 @@ class Servable:
                 if error.code is Code.FAILED_PRECONDITION:
                     raise
                 log.info("warm-up of signature %s: %s", signature.name, error)
+
+    def cancel(self) -> None:
+        """Ends what runs, as far as its operations let themselves be ended; nothing can be run any more."""
+        self._session.close()
 
     def acquire(self) -> None:
         """Counts one more user; the session stays open until each has released it."""
@@ -208,7 +190,17 @@ class _Endpoint:
 
     signature: Signature
     feeds: dict[str, Any]
-    fetches: list[Any]
+    fetches: dict[str, Any]
+    pace: Pace = field(default_factory=Pace)
+    selections: dict[frozenset[str], Signature] = field(default_factory=dict)
+
+    def select(self, wanted: frozenset[str]) -> Signature:
+        """Returns the signature with some of its outputs, or the whole one."""
+        # Not any number of them: the session keeps an executor for each for ever.
+        if wanted not in self.selections and len(self.selections) < MOST_SELECTIONS:
+            outputs = {alias: tensor for alias, tensor in self.signature.outputs.items() if alias in wanted}
+            self.selections[wanted] = replace(self.signature, outputs=outputs)
+        return self.selections.get(wanted, self.signature)
 
 
 def _load(session: Any, path: Path, tags: Sequence[str], may_reach_out: bool) -> dict[str, Any]:
@@ -227,11 +219,17 @@ def _load(session: Any, path: Path, tags: Sequence[str], may_reach_out: bool) ->
         raise ServingError(
             Code.NOT_FOUND, f"Could not find meta graph def matching supplied tags: {{ {' '.join(tags)} }}."
         )
+    meta_graph: Any = loader.get_meta_graph_def_from_tags(tags)
     if not may_reach_out:
-        operations.check(loader.get_meta_graph_def_from_tags(tags))
+        operations.check(meta_graph)
     with session.graph.as_default():
         try:
-            meta_graph: Any = loader.load(session, list(tags))
+            if Path(loader.variables_path).parent.is_dir() or operations.has_state(meta_graph.graph_def):
+                loader.load(session, list(tags))
+            else:
+                # As in C++: what has nothing to restore needs no checkpoint.
+                loader.load_graph(session.graph, list(tags))
+                loader.run_init_ops(session, list(tags))
         except ValueError as error:
             # Its variables are missing, or of another model.
             raise ServingError(Code.FAILED_PRECONDITION, str(error)) from error
@@ -243,7 +241,7 @@ def _endpoints(graph: tf.Graph, definitions: Mapping[str, Any]) -> dict[str, _En
     for name, definition in definitions.items():
         infos = [*definition.inputs.values(), *definition.outputs.values()]
         # Initialisation operations and sparse or unusual tensors cannot be called over the wire.
-        if not definition.inputs or not all(info.name and info.dtype in BY_NUMBER for info in infos):
+        if not infos or not all(info.name and info.dtype in BY_NUMBER for info in infos):
             continue
         signature = Signature(
             name,
@@ -252,7 +250,7 @@ def _endpoints(graph: tf.Graph, definitions: Mapping[str, Any]) -> dict[str, _En
             {a: to_array(proto, limit=DEFAULTS_LIMIT) for a, proto in definition.defaults.items()},
         )
         feeds = {alias: _handle(graph, tensor) for alias, tensor in signature.inputs.items()}
-        fetches = [_handle(graph, tensor) for tensor in signature.outputs.values()]
+        fetches = {alias: _handle(graph, tensor) for alias, tensor in signature.outputs.items()}
         endpoints[name] = _Endpoint(signature, feeds, fetches)
     return endpoints
 
@@ -269,25 +267,3 @@ def _tensor(info: Any) -> Tensor:
 def _zeros(tensor: Tensor) -> np.ndarray:
     shape = [max(size, 1) for size in tensor.shape or ()]
     return np.full(shape, b"" if tensor.kind.name == "string" else 0, tensor.kind.numpy)
-
-
-def _compatible(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
-    return len(shape) == len(expected) and all(e in (-1, s) for s, e in zip(shape, expected, strict=True))
-
-
-def _written(shape: tuple[int, ...]) -> str:
-    return f"[{','.join('?' if size < 0 else str(size) for size in shape)}]"
-
-
-def _buffer(options: Any) -> Any:
-    return pywrap_tf_session.TF_NewBufferFromString(options.SerializeToString())
-
-
-# A small batch is run by the calling thread, which saves a third of its time; a larger one may spread
-# its operations over the session's threads.
-_INLINE = _buffer(tf.compat.v1.RunOptions(inter_op_thread_pool=-1))
-_POOLED = _buffer(tf.compat.v1.RunOptions())
-
-
-def _run_options(rows: int) -> Any:
-    return _INLINE if rows <= INLINE_ROWS else _POOLED

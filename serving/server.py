@@ -6,29 +6,28 @@ Flags have TF Serving's names where TF Serving has them. When the server answers
 fact, the last of them `ready` and a JSON object with the ports, for programs that start it.
 """
 
-import ctypes
-import gc
-import json
 import logging
-import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from serving import flags, settings
+from serving import ending, flags, process, settings, supervisor
 from serving.options import Options
+from serving.process import READY as READY
 from serving.status import ServingError
 
 if TYPE_CHECKING:
     from serving.servable import Servable
+    from serving.team import Team
 
-READY = "ready "
+REUSE_PORT = ("grpc.so_reuseport", 1)
+MOMENT = 0.5  # seconds that the callers of what is abandoned have to read so, and threads to end
 
 
 class Server:
@@ -36,9 +35,13 @@ class Server:
 
     Args:
         options: what to serve and how.
+        team: the processes that serve together; None where this is the only one.
 
     Raises:
         ServingError: a configuration file cannot be used.
+
+    Attributes:
+        has_ended: False once it was stopped with a run that did not end; its thread cannot be joined.
 
     Example:
         >>> options = Options(model_name="encoder", model_base_path=Path("serving/encoder"), rest_api_port="any")
@@ -46,7 +49,7 @@ class Server:
         ...     print(server.grpc_port, server.rest_port)
     """
 
-    def __init__(self, options: Options):
+    def __init__(self, options: Options, team: "Team | None" = None):
         # Everything that reads a file, before TensorFlow is imported and the first thread starts.
         self._wanted, self._ssl = settings.wanted(options), settings.ssl(options)
         parameters, metrics_path = settings.batching(options), settings.metrics_path(options)
@@ -60,25 +63,29 @@ class Server:
         from serving.rpc import Rpc
         from serving.service import Service
 
-        self._options = options
+        self._options, self._team = options, team
         self.grpc_port = self.rest_port = 0
-        self._metrics = Metrics()
-        self._log = assembly.request_log(options, self._metrics.log_count)
-        self.models = assembly.models(options, self._load)
+        self.has_ended = True
         batching = assembly.batching(options, parameters)
+        self.metrics = Metrics(batching.pool)
+        self._log = assembly.request_log(options, self.metrics.log_count)
+        self.models = assembly.models(options, self._load)
         most = parameters.max_enqueued_batches * parameters.max_batch_size if parameters else options.max_requests
-        self._batcher = Batcher(batching, max_queue=most, observe=self._metrics.batching.observe)
-        self._metrics.watch("queue_depth", "Requests waiting for a run.", lambda: self._batcher.waiting)
-        self._metrics.describe(self.models.served)
+        self._batcher = Batcher(batching, max_queue=most, observe=self.metrics.batching.observe)
+        self.metrics.watch("queue_depth", "Requests waiting for a run.", lambda: self._batcher.waiting)
+        self.metrics.describe(self.models.served)
         limits = Limits(options.max_request_bytes, options.rest_api_timeout_in_ms / 1000)
         form = Form(options.enable_serialization_as_tensor_content, options.enable_signature_method_name_check)
-        service = Service(self.models, self._batcher, limits=limits, form=form, metrics=self._metrics, log=self._log)
+        service = Service(
+            self.models, self._batcher, limits=limits, form=form, metrics=self.metrics, log=self._log, team=team
+        )
         self._rpc = Rpc(
             service,
             threads=options.grpc_max_threads,
             max_requests=options.max_requests,
-            grace=options.shutdown_grace_seconds,
-            arguments=options.channel_arguments,
+            grace=options.shutdown_grace_seconds + MOMENT,
+            idle_seconds=options.idle_connection_seconds,
+            arguments=[*options.channel_arguments, *([REUSE_PORT] if team else [])],
             health=options.enable_grpc_healthcheck_service,
             access=access,
         )
@@ -86,11 +93,12 @@ class Server:
             service,
             cors=options.rest_api_enable_cors_support,
             max_requests=options.max_requests,
-            grace=options.shutdown_grace_seconds,
+            grace=options.shutdown_grace_seconds + MOMENT,
             metrics_path=metrics_path,
             access=access,
             connections=options.max_connections,
             idle_seconds=options.idle_connection_seconds,
+            unread_seconds=options.unread_answer_seconds,
         )
 
     def start(self) -> None:
@@ -102,7 +110,10 @@ class Server:
         options = self._options
         if self._log:
             self._log.start()
-        self.models.reload(self._wanted)
+        if self._team:
+            self._team.begin(self.models, self._wanted)
+        else:
+            self.models.reload(self._wanted)
         if options.model_config_file and options.model_config_file_poll_wait_seconds:
             self.models.watch(options.model_config_file, options.model_config_file_poll_wait_seconds)
         if options.port or options.grpc_socket_path:
@@ -112,16 +123,36 @@ class Server:
             port, ssl = settings.number(options.rest_api_port), self._ssl if options.rest_api_ssl else None
             self.rest_port = self._rest.start(options.host, port, ssl)
 
+    def facts(self) -> dict[str, Any]:
+        """Returns host, ports and the versions that are served, by model."""
+        served = {name: [v.number for v in self.models.status(name) if v.servable] for name in self.models.names}
+        ports = {"grpc_port": self.grpc_port, "rest_port": self.rest_port}
+        return {"host": self._options.host, **ports, "models": served}
+
     def stop(self) -> None:
-        """Stops listening, lets running requests finish within the grace, and closes the models."""
+        """Stops listening, lets running requests finish within the grace, and closes the models.
+
+        What is not finished then is abandoned: its callers get UNAVAILABLE, or their connections are closed.
+        """
+        deadline = time.monotonic() + self._options.shutdown_grace_seconds
         answered = self._rpc.stop()
+        self.models.halt()
         if self.rest_port:
             self._rest.stop()
-        answered.wait()
-        self._batcher.close()
+        # A run that is left when all are answered is nobody's.
+        self.has_ended = self._wait(answered, deadline) and self._batcher.close(MOMENT)
+        if not self.has_ended:
+            self._batcher.abandon()
+            self._wait(answered, deadline + 2 * MOMENT)
+            self.has_ended = self._batcher.close(MOMENT)
         if self._log:
             self._log.close()
-        self.models.stop(self._options.shutdown_grace_seconds)
+        self.models.stop(max(deadline - time.monotonic(), 0.0))
+
+    def _wait(self, answered: threading.Event, deadline: float) -> bool:
+        """Waits for both ports to have answered; False where they have not until a `time.monotonic()`."""
+        over_rest = not self.rest_port or self._rest.wait(deadline - time.monotonic())
+        return answered.wait(max(deadline - time.monotonic(), 0.0)) and over_rest
 
     def announce_end(self) -> None:
         """Has the health service answer NOT_SERVING, and goes on for the delay that the options name."""
@@ -145,8 +176,8 @@ class Server:
 
         options = self._options
         iterations = options.num_request_iterations_for_warmup or 1
-        warm_up = WarmUp(self._metrics, enabled=options.enable_model_warmup, iterations=iterations)
-        with self._metrics.loading(path):
+        warm_up = WarmUp(self.metrics, enabled=options.enable_model_warmup, iterations=iterations)
+        with self.metrics.loading(path):
             return Servable(
                 path,
                 threads=options.threads,
@@ -157,25 +188,30 @@ class Server:
 
 
 def serve(options: Options) -> None:
-    """Serves until SIGTERM or SIGINT, then drains.
+    """Serves until SIGTERM or SIGINT, then drains; a second signal ends the process at once.
 
-    Prints a line per fact once the ports are open.
+    Prints a line per fact once the ports are open. Where something keeps running beyond the grace, the process
+    ends here, with 0.
 
     Raises:
         ServingError: the server could not start.
     """
-    # TensorFlow greets and warns by the page.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, _interrupt)
+    process.hush()
+    if options.workers > 1:
+        supervisor.supervise(options)
+        return
+    ending.await_signals(options.shutdown_delay_seconds + options.shutdown_grace_seconds)
+    server = None
     try:
+        settings.check(options)  # what is wrong with a file is told before TensorFlow takes its seconds
+        process.import_tensorflow()
         server = Server(options)
         if not options.xla_cpu_compilation_enabled:
-            _switch_off_xla()
-        print(f"waiting for a version of {_sought(options)}", flush=True)
+            process.switch_off_xla()
+        process.print_wait(options)
         with server:
-            _calm_collector()
-            _print_facts(server, options)
+            process.calm_collector()
+            process.print_facts(server.facts(), options)
             try:
                 while True:
                     signal.pause()
@@ -183,60 +219,8 @@ def serve(options: Options) -> None:
                 server.announce_end()
     except KeyboardInterrupt:
         print("stopped", flush=True)
-
-
-def _sought(options: Options) -> str:
-    if options.model_config_file:
-        return f"each model in {options.model_config_file}"
-    return f"{options.model_name} in {options.model_base_path}"
-
-
-def _switch_off_xla() -> None:
-    """Has this process refuse functions that XLA must compile, as TF Serving does unless told otherwise.
-
-    TensorFlow has no public switch for it, and its Python package switches XLA on.
-    """
-    import tensorflow  # noqa: F401  (first: it is what switches it on)
-
-    package = find_spec("tensorflow")
-    folder = Path(package.origin or "").parent if package else Path()
-    ctypes.CDLL(str(folder / "libtensorflow_cc.so.2"))._ZN10tensorflow21DisableXlaCompilationEv()
-
-
-def _calm_collector() -> None:
-    """Keeps the garbage collector from walking TensorFlow's half a million objects during requests.
-
-    A large JSON body makes so many lists that full collections used to take nine tenths of its parsing.
-    """
-    gc.freeze()
-    gc.set_threshold(50_000)
-
-
-def _interrupt(*_: object) -> None:
-    # Once: a second signal must not cut off the draining, which has its own limit.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-
-def _print_facts(server: Server, options: Options) -> None:
-    serving = {name: [v.number for v in server.models.status(name) if v.servable] for name in server.models.names}
-    for name, numbers in serving.items():
-        for number in numbers:
-            print(f"model {name} version {number}", flush=True)
-    if server.grpc_port:
-        print(f"grpc {options.host}:{server.grpc_port}", flush=True)
-    if options.grpc_socket_path:
-        print(f"grpc unix:{options.grpc_socket_path}", flush=True)
-    for name in serving if server.rest_port else ():
-        print(f"rest http://{options.host}:{server.rest_port}/v1/models/{name}", flush=True)
-    facts = {
-        "host": options.host,
-        "grpc_port": server.grpc_port,
-        "rest_port": server.rest_port,
-        "models": serving,
-    }
-    print(READY + json.dumps(facts), flush=True)
+    if server and not server.has_ended:
+        ending.leave()
 
 
 @click.command()

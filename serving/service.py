@@ -4,6 +4,7 @@ Checks, their order and their words are TF Serving's.
 """
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -24,16 +25,18 @@ from serving import configs
 from serving.batching import Batcher
 from serving.callers import Caller, Form, Limits, Tell, origin, untold
 from serving.inference import Arrays, Method, Run, examples_of, infer, infer_all
-from serving.metrics import Metrics
+from serving.metrics import Counter, Metrics
 from serving.models import Models
 from serving.prediction import DEFAULT_SIGNATURE, prepare
-from serving.servable import Servable, Signature
+from serving.servable import Servable
+from serving.signature import Signature
 from serving.states import Version
 from serving.status import Code, ServingError, invalid
 from serving.tensors import fill
 
 if TYPE_CHECKING:
     from serving.request_log import RequestLog
+    from serving.team import Team
 
 
 class Service:
@@ -46,6 +49,7 @@ class Service:
         form: what gRPC clients see differently.
         metrics: counts what is run.
         log: keeps a sample of the requests; None for none.
+        team: the processes that serve together; None where this is the only one.
     """
 
     def __init__(
@@ -57,15 +61,25 @@ class Service:
         form: Form | None = None,
         metrics: Metrics | None = None,
         log: "RequestLog | None" = None,
+        team: "Team | None" = None,
     ):
         self._models, self.batcher, self.limits = models, batcher, limits
         self.metrics, self.log = metrics or Metrics(), log
-        self._form = form or Form()
+        self._form, self._team = form or Form(), team
 
     @property
     def strict(self) -> bool:
         """Whether a signature itself must name the method it is asked for with."""
         return self._form.strict
+
+    @property
+    def shares_ports(self) -> bool:
+        """Whether other processes listen where this one does."""
+        return self._team is not None
+
+    def exposition(self) -> bytes:
+        """Returns the metrics of the whole server in Prometheus' text format."""
+        return self._team.exposition() if self._team else self.metrics.exposition()
 
     @contextlib.contextmanager
     def lease(self, spec: model_pb2.ModelSpec) -> Iterator[tuple[int, Servable]]:
@@ -168,12 +182,12 @@ class Service:
         Raises:
             ServingError: with TF Serving's code and text.
         """
+        require_spec(request)
         if not request.metadata_field:
             raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
         for field in request.metadata_field:
             if field != "signature_def":
                 raise invalid(f"Metadata field {field} is not supported")
-        require_spec(request)
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         with self.lease(request.model_spec) as (number, servable):
             response.model_spec.name = request.model_spec.name
@@ -204,21 +218,36 @@ class Service:
         response.model_version_status.extend(map(_version_status, known))
         return response
 
-    def reload(self, request: model_management_pb2.ReloadConfigRequest) -> model_management_pb2.ReloadConfigResponse:
+    def reload(
+        self, request: model_management_pb2.ReloadConfigRequest, caller: Caller
+    ) -> model_management_pb2.ReloadConfigResponse:
         """Answers ModelService.HandleReloadConfigRequest, once every new model has a version that serves.
 
         Raises:
-            ServingError: with TF Serving's code and text.
+            ServingError: with TF Serving's code and text; INVALID_ARGUMENT, and nothing is changed, for a name among
+                the metric_names that is no counter's.
         """
-        self._models.reload(configs.models(request.config, self._models.names))
+        counters = {name: self._counter(name) for name in request.metric_names}
+        before = {name: counter.total() for name, counter in counters.items()}
+        if self._team:
+            self._team.reload(request, caller)
+        else:
+            self._models.reload(configs.models(request.config, self._models.names), caller)
         response = model_management_pb2.ReloadConfigResponse()
         response.status.SetInParent()
+        for name, counter in counters.items():
+            response.metric.add(name=name, int64_value_increase=int(counter.total() - before[name]))
         return response
+
+    def _counter(self, name: str) -> Counter:
+        if name not in self.metrics.counters:
+            known = ", ".join(sorted(self.metrics.counters))
+            raise invalid(f"metric_names: {name} is no counter of this server. Name one of {known}.")
+        return self.metrics.counters[name]
 
     def _run(self, model: str, api: str, servable: Servable, caller: Caller) -> Run:
         """Returns the function that runs the signatures of a leased servable, for callers with their own thread."""
-        limit = self.limits.seconds if caller.seconds is None else min(caller.seconds, self.limits.seconds)
-        deadline = time.monotonic() + limit
+        deadline = math.inf if caller.seconds is None else time.monotonic() + caller.seconds
 
         def run(signature: Signature, inputs: Arrays) -> Arrays:
             signature.check_shapes(inputs)

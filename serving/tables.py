@@ -51,6 +51,12 @@ def _column(column: Any, alias: str, text: bool) -> np.ndarray:
         return _texts(column)
     if pa.types.is_null(kind):
         return np.full(len(column), np.nan)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        row = next((place for place, cell in enumerate(column) if cell.is_valid), 0)
+        raise unfit(
+            f"row {row + 1}: {column[row].as_py()!r} in column {alias} is text, and the model takes a number there. "
+            "Leave the cell empty if it is missing."
+        )
     return (column.cast(pa.uint8()) if pa.types.is_boolean(kind) else column).to_numpy(zero_copy_only=False)
 
 

@@ -93,12 +93,13 @@ class SSLConfig:
     client_verify: bool = False
 
 
-def parse(path: Path, message: M) -> M:
+def parse(path: Path, message: M, *, is_secret: bool = False) -> M:
     """Reads a text file into a message.
 
     Args:
         path: the file.
         message: an empty message of the type that the file holds.
+        is_secret: whether errors must not repeat what is in the file: one of another kind may have been named.
 
     Returns:
         The message.
@@ -115,7 +116,8 @@ def parse(path: Path, message: M) -> M:
     try:
         return text_format.Parse(text, message)
     except text_format.ParseError as error:
-        raise invalid(f"Invalid protobuf file: '{path}', {_place(error)}") from None
+        place = f"line {error.GetLine()}: it is not an {message.DESCRIPTOR.name}." if is_secret else _place(error)
+        raise invalid(f"Invalid protobuf file: '{path}', {place}") from None
 
 
 def read_batching(path: Path) -> BatchingParameters:
@@ -161,7 +163,7 @@ def read_ssl(path: Path) -> SSLConfig:
     Raises:
         ServingError: the file cannot be read, or lacks what the server needs.
     """
-    message = parse(path, _new("SSLConfig"))
+    message = parse(path, _new("SSLConfig"), is_secret=True)
     needed = ["server_key", "server_cert", *(["custom_ca"] if message.client_verify else [])]
     for name in needed:
         if "-----BEGIN " not in getattr(message, name):

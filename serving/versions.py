@@ -2,13 +2,13 @@
 
 A version is a subfolder whose name is a number. Of those that the policy names, the newest that load are served;
 one that is wanted no more is retired only when a wanted one serves, or when nothing is wanted, and closed only when
-its last request is answered.
+its last request is answered. A version whose folder has become another one, because the model moved, is loaded from
+there; until that succeeds the old one answers.
 """
 
 import contextlib
 import logging
 import math
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,15 +16,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from serving.configs import NOTHING, Policy
+from serving.folders import Folder, Stamp, stamp_of
 from serving.servable import Servable
 from serving.states import Rhythm, State, Version
 from serving.status import Code, ServingError, guarded
 
 log = logging.getLogger("metaprior.serving")
 
-NUMBER = re.compile(r"[0-9]+", re.ASCII)
-LARGEST = 2**63 - 1
 TICK = 0.1  # seconds between two looks at whether a retired version is idle
+PULSE = 0.5  # seconds between two looks at whether somebody still waits
+
+Source = tuple[Path, Policy]
 
 
 class Versions:
@@ -48,15 +50,16 @@ class Versions:
         rhythm: Rhythm | None = None,
     ):
         self.name = name
-        self._source = base_path, policy or Policy()
-        self._seen: tuple[Path, Policy] | None = None  # the source that the last look was at
+        self._source: Source = base_path, policy or Policy()
+        self._seen: Source | None = None  # the source that the last look was at
         self._load_servable, self._rhythm = load, rhythm or Rhythm()
         self._known: dict[int, Version] = {}
         self._serving: dict[int, Servable] = {}
-        self._found: dict[int, Path] = {}
+        self._replaced: list[Servable] = []  # by one from another folder; to be closed when idle
+        self._folder = Folder(name)
         self._wanted: list[int] = []
-        self._readable = True  # so that a missing folder is logged once, not at every look
         self._changed = threading.Condition()
+        self._closing = threading.Lock()
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._watch, name=f"versions of {name}", daemon=True)
@@ -74,42 +77,60 @@ class Versions:
         """
         with self._changed:
             self._source = base_path, policy
+            self._changed.notify_all()
+        self._wake.set()
+
+    def halt(self) -> None:
+        """Stops watching, and ends whoever waits; what is served goes on."""
+        with self._changed:
+            self._stop.set()
+            self._changed.notify_all()
         self._wake.set()
 
     def stop(self, timeout: float) -> None:
         """Stops watching and closes every version, waiting for their requests at most `timeout` seconds."""
         deadline = time.monotonic() + timeout
-        self._stop.set()
-        self._wake.set()
+        self.halt()
         with self._changed:
-            self._changed.notify_all()
+            for version in self.status():
+                self._retire(version)
+                if version.state < State.AVAILABLE:
+                    self._set(version, Version(version.number, State.END), at_end=True)
+        self._close_idle(deadline)
         if self._thread.is_alive():
-            self._thread.join(timeout)
-        for version in self.status():
-            self._retire(version)
-        for version in self.status():
-            self._close(version, max(0.0, deadline - time.monotonic()))
+            self._thread.join(max(0.0, deadline - time.monotonic()))
 
-    def wait(self, timeout: float | None = None) -> list[Version]:
+    def wait(
+        self, timeout: float = math.inf, is_wanted: Callable[[], bool] | None = None, *, or_empty: bool = False
+    ) -> list[Version]:
         """Waits until a version serves or all that are there have failed.
 
+        Args:
+            timeout: longest time to wait, in seconds.
+            is_wanted: whether somebody still waits.
+            or_empty: whether it is enough that there is no version to serve.
+
         Returns:
-            Nothing where one serves, otherwise the versions that failed.
+            Nothing where one serves or none is there, otherwise the versions that failed.
 
         Raises:
-            ServingError: DEADLINE_EXCEEDED, there was none in time; UNAVAILABLE, the watching has stopped.
+            ServingError: DEADLINE_EXCEEDED, there was none in time; UNAVAILABLE, the watching has stopped; ABORTED,
+                the model is to be served no more; CANCELLED, nobody waits.
         """
-
-        def settled() -> bool:
-            # After a whole look at the folder: the server opens its ports with all versions it is to serve.
-            looked = self._seen is self._source
-            return self._stop.is_set() or (looked and (bool(self._serving) or bool(self._failed())))
-
+        until = time.monotonic() + timeout
         with self._changed:
-            if not self._changed.wait_for(settled, timeout):
-                raise ServingError(Code.DEADLINE_EXCEEDED, f"Model {self.name} has no version in {self._source[0]}.")
-            if self._stop.is_set():
-                raise ServingError(Code.UNAVAILABLE, "The server is shutting down.")
+            # After a whole look at the folder: the server opens its ports with all versions it is to serve.
+            while not self._is_settled(or_empty):
+                if self._stop.is_set():
+                    raise ServingError(Code.UNAVAILABLE, "The server is shutting down.")
+                if self._source[1] == NOTHING:
+                    raise ServingError(Code.ABORTED, f"Model {self.name} was taken away by a later configuration.")
+                if is_wanted and not is_wanted():
+                    raise ServingError(Code.CANCELLED, f"Nobody waits for model {self.name} any more.")
+                left = until - time.monotonic()
+                if left <= 0:
+                    raise ServingError(Code.DEADLINE_EXCEEDED, self._missing())
+                self._changed.wait(min(left, PULSE))
             return [] if self._serving else self._failed()
 
     @contextlib.contextmanager
@@ -139,11 +160,11 @@ class Versions:
     def poll(self) -> None:
         """Looks at the folder, if it is time to, and acts on what it finds."""
         source = self._source
-        is_due = source is not self._seen or self._rhythm.poll_seconds
-        if not is_due or self._scan(*source):
-            self._follow(source[1])
-        for version in self.status():
-            self._close(version, 0.0)
+        if source is not self._seen or self._rhythm.poll_seconds:
+            self._folder.look(None if source[1] == NOTHING else source[0])
+        if self._folder.is_readable:  # otherwise nothing is unloaded
+            self._follow(source)
+        self._close_idle()
         with self._changed:
             self._seen = source
             self._changed.notify_all()
@@ -151,7 +172,7 @@ class Versions:
     def _watch(self) -> None:
         while not self._stop.is_set():
             self._wake.clear()
-            # What one look ran into, a folder vanishing under it say, is logged; the next may succeed.
+            # What one look ran into is logged; the next may succeed.
             with contextlib.suppress(ServingError):
                 guarded(self.poll)
             self._wake.wait(self._pause())
@@ -159,108 +180,117 @@ class Versions:
     def _pause(self) -> float | None:
         """Returns the seconds until something is due, None if nothing is."""
         known = self.status()
-        due = [v.retry_at - time.monotonic() for v in known if v.state is State.LOADING]
-        due += [TICK for v in known if v.state is State.UNLOADING]
-        due += [self._rhythm.poll_seconds] if self._rhythm.poll_seconds else []
-        soonest = max(min(due, default=math.inf), 0.0)
-        return None if math.isinf(soonest) else soonest
+        # A retry that is due may have to wait for the folder to be readable again.
+        due = [max(v.retry_at - time.monotonic(), TICK) for v in known if v.retry_at < math.inf]
+        if self._replaced or any(v.state is State.UNLOADING for v in known):
+            due.append(TICK)
+        if self._rhythm.poll_seconds:
+            due.append(self._rhythm.poll_seconds)
+        return min(due, default=None)
 
-    def _scan(self, base_path: Path, policy: Policy) -> bool:
-        """Lists the version folders; False, and nothing is unloaded, where the base path is gone."""
-        if policy == NOTHING:
-            self._found = {}
-            return True
-        try:
-            children = sorted(base_path.iterdir())
-        except OSError as error:
-            if self._readable:
-                log.warning("model %s: cannot read %s: %s", self.name, base_path, error.strerror)
-            self._readable = False
-            return False
-        self._readable = True
-        numbered = {int(c.name): c for c in children if NUMBER.fullmatch(c.name) and c.is_dir()}
-        self._found = {number: path for number, path in numbered.items() if number <= LARGEST}
-        return True
-
-    def _follow(self, policy: Policy) -> None:
+    def _follow(self, source: Source) -> None:
         """Loads what is wanted and retires what is not."""
-        wanted = policy.candidates(self._found)
+        policy = source[1]
+        wanted = policy.candidates(self._folder.found)
         with self._changed:
             self._wanted = wanted
+        needed: set[int] = set()
+        serving: set[int] = set()
+        for number in wanted:
+            if self._stop.is_set() or self._source != source:
+                return  # what is wanted of the rest is not known
+            if len(serving) == policy.most:
+                break
+            needed.add(number)
+            if self._bring(number, self._folder.found[number]):
+                serving.add(number)
         for version in self.status():
-            if version.number not in wanted and version.stamp:
+            if version.number not in needed and version.stamp:
                 # It may come back, and is then tried again.
-                self._set(replace(version, state=State.END, stamp=(), retry_at=math.inf))
-        serving = self._load_newest(wanted, policy.most)
+                state = version.state if version.servable else State.END
+                self._set(version, replace(version, state=state, stamp=(), retry_at=math.inf))
         for version in self.status():
             # With nothing newer to serve, an old version goes on even when its folder is gone.
             if version.number not in serving and (serving or not wanted):
                 self._retire(version)
 
-    def _load_newest(self, wanted: list[int], most: int | None) -> set[int]:
-        serving: set[int] = set()
-        for number in wanted:
-            if len(serving) == most or self._stop.is_set():
-                break
-            if self._is_available(number) or self._load(number, self._found[number]):
-                serving.add(number)
-        return serving
-
-    def _is_available(self, number: int) -> bool:
-        version = self._known.get(number)
-        return version is not None and version.state is State.AVAILABLE
-
-    def _load(self, number: int, path: Path) -> bool:
-        stamp, known = _stamp(path), self._known.get(number, Version(number, State.START))
-        if known.state is State.UNLOADING:
-            self._set(replace(known, state=State.AVAILABLE))
-            return True
-        same = known.stamp == stamp
-        if same and time.monotonic() < known.retry_at:
+    def _bring(self, number: int, path: Path) -> bool:
+        """Has a version served from a folder; returns whether it is served, if need be from the folder before."""
+        with self._changed:
+            known = self._known.setdefault(number, Version(number, State.START))
+        if known.servable and known.servable.path == path:
+            ready = Version(number, State.AVAILABLE, servable=known.servable)
+            return known == ready or self._set(known, ready)
+        stamp = stamp_of(path)
+        if known.stamp == stamp and time.monotonic() < known.retry_at:
             # A version that failed for good is tried again only when its files have changed, as in a slow copy.
-            return False
-        self._set(Version(number, State.LOADING))
-        try:
-            servable = self._load_servable(path)
-        except ServingError as error:
-            self._fail(number, error, stamp, known.failures + 1 if same else 1)
-            return False
-        log.info("model %s version %d is available", self.name, number)
-        self._set(Version(number, State.AVAILABLE, servable=servable))
-        return True
+            return known.serves
+        return self._load(known, path, stamp)
 
-    def _fail(self, number: int, error: ServingError, stamp: tuple[int, ...], failures: int) -> None:
-        log.warning("model %s version %d cannot be loaded: %s", self.name, number, error)
-        if failures <= self._rhythm.retries:
-            again = time.monotonic() + self._rhythm.retry_seconds
-            self._set(Version(number, State.LOADING, stamp=stamp, failures=failures, retry_at=again))
-        else:
-            self._set(Version(number, State.END, error=error, stamp=stamp, failures=failures))
+    def _load(self, known: Version, path: Path, stamp: Stamp) -> bool:
+        number, servable = known.number, None
+        if not known.serves:
+            start = replace(known, state=State.LOADING, error=None, servable=None, retry_at=math.inf)
+            self._set(known, start)
+            known = start
+        try:
+            servable = guarded(self._load_servable, path)
+            loaded = Version(number, State.AVAILABLE, servable=servable)
+        except ServingError as error:
+            loaded = known.failed(error, stamp, self._rhythm)
+            log.warning("model %s version %d cannot be loaded: %s", self.name, number, error)
+        is_told = self._set(known, loaded)
+        if servable and is_told:
+            log.info("model %s version %d is available", self.name, number)
+        elif servable:
+            # Loaded when the end had come: nobody else would close it.
+            servable.close_when_idle(0.0)
+        return loaded.serves
+
+    def _is_settled(self, or_empty: bool) -> bool:
+        if self._seen is not self._source:
+            return False
+        return bool(self._serving or self._failed()) or (or_empty and not self._wanted)
 
     def _failed(self) -> list[Version]:
         """Returns the versions that failed, if all that are wanted have."""
         ended = [self._known[number] for number in self._wanted if number in self._known]
         return ended if all(v.error for v in ended) else []
 
+    def _missing(self) -> str:
+        loading = [v.number for v in self._known.values() if v.state is State.LOADING]
+        if loading:
+            return f"Model {self.name} version {max(loading)} in {self._source[0]} is not loaded yet."
+        return f"Model {self.name} has no version to serve in {self._source[0]}."
+
     def _retire(self, version: Version) -> None:
-        if version.state is State.AVAILABLE:
-            self._set(replace(version, state=State.UNLOADING))
+        if version.serves:
+            self._set(version, replace(version, state=State.UNLOADING), at_end=True)
 
-    def _close(self, version: Version, timeout: float) -> None:
-        if version.state is State.UNLOADING and version.servable and version.servable.close_when_idle(timeout):
-            log.info("model %s version %d is unloaded", self.name, version.number)
-            self._set(Version(version.number, State.END))
+    def _close_idle(self, deadline: float = 0.0) -> None:
+        """Closes what was retired and is idle, or is before `deadline`, of `time.monotonic()`."""
+        # One at a time: when the server stops, the watching thread may still be at it.
+        with self._closing:
+            for servable in list(self._replaced):
+                if servable.close_when_idle(max(0.0, deadline - time.monotonic())):
+                    self._replaced.remove(servable)
+            for version in self.status():
+                left = max(0.0, deadline - time.monotonic())
+                if version.state is State.UNLOADING and version.servable and version.servable.close_when_idle(left):
+                    log.info("model %s version %d is unloaded", self.name, version.number)
+                    self._set(version, Version(version.number, State.END), at_end=True)
 
-    def _set(self, version: Version) -> None:
+    def _set(self, known: Version, version: Version, *, at_end: bool = False) -> bool:
+        """Changes what is known of a version; False where that has changed meanwhile, or the end has come."""
         with self._changed:
+            if self._known[version.number] is not known or (self._stop.is_set() and not at_end):
+                return False
+            if known.servable not in (None, version.servable) and version.state is not State.END:
+                self._replaced.append(known.servable)
             self._known[version.number] = version
-            if version.state is State.AVAILABLE and version.servable:
+            if version.serves and version.servable:
                 self._serving[version.number] = version.servable
             else:
                 self._serving.pop(version.number, None)
             self._changed.notify_all()
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    """Returns the change times of a version folder and its parts: enough to see that a copy went on."""
-    return tuple(p.stat().st_mtime_ns for p in sorted([path, *path.rglob("*")]) if p.exists())
+            return True

@@ -17,7 +17,8 @@ from tensorflow_serving.apis import classification_pb2, prediction_log_pb2, regr
 from serving.inference import CLASSIFY, REGRESS, Arrays, infer, infer_all
 from serving.metrics import Metrics
 from serving.prediction import prepare
-from serving.servable import Servable, Signature
+from serving.servable import Servable
+from serving.signature import Signature
 from serving.status import Code, ServingError, guarded, invalid
 
 FILE = Path("assets.extra", "tf_serving_warmup_requests")

@@ -1,5 +1,7 @@
 """What a client asks and learns, whichever protocol carries it."""
 
+import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -14,6 +16,7 @@ Facts = Mapping[str, str]
 """Headers or metadata of an answer, by lower-case name."""
 
 SPACE, VERSION, RETRY_AFTER = "metaprior-space", "metaprior-version", "retry-after"
+PUSHBACK = "grpc-retry-pushback-ms"
 T = TypeVar("T")
 
 
@@ -105,6 +108,23 @@ def answer(arrays: Arrays, facts: Facts, version: int | None = None) -> Answer:
     return Answer(arrays, version=int(told) if told.isdecimal() else version, space=facts.get(SPACE))
 
 
+def pause(facts: Facts) -> float | None:
+    """Returns the seconds that a server which refuses wants to be left alone; None where it does not tell.
+
+    Args:
+        facts: headers or metadata. Of `retry-after` only seconds are understood, a date is passed over. gRPC's own
+            `grpc-retry-pushback-ms` comes first; what is not a number of milliseconds there means never: infinity.
+
+    Reference:
+        gRPC proposal A6, "Client Retries", Pushback.
+    """
+    pushback = facts.get(PUSHBACK)
+    if pushback is not None:
+        return int(pushback) / 1000 if re.fullmatch("[0-9]{1,10}", pushback) else math.inf
+    told = facts.get(RETRY_AFTER, "")
+    return float(told) if re.fullmatch("[0-9]{1,10}", told) else None
+
+
 def signatures(
     definitions: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]],
     read: Callable[[Any], TensorInfo | None],
@@ -118,7 +138,7 @@ def signatures(
     found = {}
     for name, (inputs, outputs) in definitions.items():
         info = SignatureInfo(_infos(inputs, read), _infos(outputs, read))
-        if inputs and len(info.inputs) == len(inputs) and len(info.outputs) == len(outputs):
+        if (inputs or outputs) and len(info.inputs) == len(inputs) and len(info.outputs) == len(outputs):
             found[name] = info
     return found
 

@@ -5,6 +5,7 @@ import datetime
 import ipaddress
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,20 +27,26 @@ TOKEN = "a-long-and-secret-token"
 
 @dataclass
 class Seen:
-    """What an endpoint was asked: paths, authorizations and, over gRPC, the seconds that were left."""
+    """What an endpoint was asked: paths, authorizations and, over gRPC, the seconds that were left, and when."""
 
     paths: list[str] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
     seconds: list[float | None] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
 
 
 @contextmanager
 def grpc_stub(
-    *, certificates: "Certificates | None" = None, token: str | None = None, busy: int = 0
+    *,
+    certificates: "Certificates | None" = None,
+    token: str | None = None,
+    busy: int = 0,
+    refusal: tuple[grpc.StatusCode, str] = (grpc.StatusCode.UNAVAILABLE, "busy"),
+    told: tuple[tuple[str, str], ...] = (),
 ) -> Iterator[tuple[int, Seen]]:
     """Answers GetModelMetadata and a Predict of one float per row; yields its port and what it was asked.
 
-    The first `busy` requests are refused.
+    The first `busy` requests are refused, with `told` as trailing metadata.
     """
     seen = Seen()
 
@@ -52,10 +59,12 @@ def grpc_stub(
 
     def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
         seen.seconds.append(context.time_remaining())
+        seen.times.append(time.monotonic())
         if token and seen.tokens[-1] != f"Bearer {token}":
             context.abort(grpc.StatusCode.UNAUTHENTICATED, "The token is not known to this server.")
         if len(seen.seconds) <= busy:
-            context.abort(grpc.StatusCode.UNAVAILABLE, "busy")
+            context.set_trailing_metadata(told)
+            context.abort(*refusal)
         context.set_trailing_metadata(tuple(FACTS.items()))
         return (_metadata() if seen.paths[-1].endswith("Metadata") else _prediction(request)).SerializeToString()
 

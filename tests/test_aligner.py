@@ -72,19 +72,22 @@ def test_the_old_signatures_answer_bit_for_bit_and_the_new_one_in_the_old_space(
     align.write(one.folder, alignment, LAST, tmp_path / "model")
     saved_model = tmp_path / "model" / "Format-Serving"
     served, before = Servable(saved_model), Servable(one.serving)
-    assert set(served.signatures) == {*before.signatures, "embed_aligned"}
+    twins = {"embed": "embed_aligned"} | ({"embed_bytes": "embed_aligned_bytes"} if kind == "digits" else {})
+    assert set(served.signatures) == {*before.signatures, *twins.values()}
     requests = one.requests()
     for name, signature in before.signatures.items():
         expected, found = before.run(signature, requests[name]), served.run(served.signatures[name], requests[name])
         for key, value in expected.items():
             np.testing.assert_array_equal(found[key], value, err_msg=f"{name} {key}")
 
-    new, codes = served.signatures["embed_aligned"], before.run(before.signatures["embed"], requests["embed"])
-    assert (set(new.inputs), new.batch_major) == (set(before.signatures["embed"].inputs), True)
-    found = served.run(new, requests["embed"])
-    np.testing.assert_allclose(found["embedding"], codes["embedding"] @ alignment.matrix + np.arange(5), atol=1e-5)
-    np.testing.assert_allclose(found["stddev"], np.sqrt(codes["stddev"] ** 2 @ alignment.matrix**2), atol=1e-5)
-    np.testing.assert_array_equal(found["rate"], codes["rate"])
+    for old, twin in reversed(twins.items()):
+        new, codes = served.signatures[twin], before.run(before.signatures[old], requests[old])
+        assert (set(new.inputs), new.batch_major) == (set(before.signatures[old].inputs), True)
+        assert served.space_of(twin) == LAST["space"] != served.space_of(old)
+        found = served.run(new, requests[old])
+        np.testing.assert_allclose(found["embedding"], codes["embedding"] @ alignment.matrix + np.arange(5), atol=1e-5)
+        np.testing.assert_allclose(found["stddev"], np.sqrt(codes["stddev"] ** 2 @ alignment.matrix**2), atol=1e-5)
+        np.testing.assert_array_equal(found["rate"], codes["rate"])
     loaded = tf.saved_model.load(str(saved_model)).signatures["embed_aligned"]
     again = loaded(**{key: tf.constant(value) for key, value in requests["embed"].items()})
     np.testing.assert_allclose(again["embedding"], found["embedding"], atol=1e-5)
@@ -99,11 +102,12 @@ def test_the_old_signatures_answer_bit_for_bit_and_the_new_one_in_the_old_space(
     assert (there.count, told) == (700, facts)
     assert align.read(one.serving) is None
     own, asked = (warm_up_of(folder) for folder in (one.serving, saved_model))
-    more = [("embed_aligned", inputs) for name, inputs in own if name == "embed"]
-    assert (asked, len(more)) == (own + more, 2)
+    more = [(twin, inputs) for old, twin in twins.items() for name, inputs in own if name == old]
+    assert (asked, len(more)) == (own + more, 2 * len(twins))
 
     # What the serving check asks and expects, by another way than the graph.
     known = golden.read(tmp_path / "model" / "golden.json")
+    assert golden.requests(known, read_spec(record)).keys() >= set(twins.values())
     asked = golden.requests(known, read_spec(record))["embed_aligned"]
     arrays = {key: np.asarray(value, tensor.kind.numpy) for key, value in asked.items() for tensor in [new.inputs[key]]}
     answers = served.run(new, arrays)

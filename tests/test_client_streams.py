@@ -50,6 +50,10 @@ class Encoder(tf.Module):
         return {"embedding": tf.cast(tf.strings.length(image_bytes), tf.float32)[:, None]}
 
     @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, "x")])
+    def centered(self, x):
+        return {"y": x - tf.reduce_mean(x, 0)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, "x")])
     def distinct(self, x):
         return {"values": tf.unique(tf.reshape(x, [-1])).y}
 
@@ -61,6 +65,7 @@ def publish(base: Path, version: int) -> None:
         "embed": encoder.vectors,
         "embed_bytes": encoder.files,
         "table": encoder.table,
+        "centered": encoder.centered,
         "distinct": encoder.distinct,
     }
     tf.saved_model.save(encoder, str(base / f".{version}"), signatures=signatures)
@@ -214,8 +219,23 @@ def test_tables_that_do_not_fit_are_refused(where, given, text):
     assert str(caught.value).startswith(f"INVALID_ARGUMENT: {text}")
 
 
+def test_rows_that_belong_together_travel_together(where):
+    with Client(**where, batching=SMALL) as client:
+        found = client.predict(MANY, signature="centered")
+    other = in_loop(where, lambda client: client.predict(MANY, signature="centered"), batching=SMALL)
+    for answer in (found, other):
+        np.testing.assert_array_equal(answer["y"], MANY - MANY.mean(0))
+
+
+def test_who_says_that_rows_belong_together_has_no_stream(where):
+    text = "^INVALID_ARGUMENT: embed_many has each example answered by itself, and this client's independent_rows=False"
+    with Client(**where, independent_rows=False) as client, pytest.raises(InvalidRequest, match=text):
+        next(client.embed_many(MANY))
+
+
 def test_what_is_not_row_by_row_is_not_put_together(where):
-    with Client(**where, batching=SMALL) as client, pytest.raises(InvalidRequest) as caught:
+    settings = {"batching": SMALL, "independent_rows": True}
+    with Client(**where, **settings) as client, pytest.raises(InvalidRequest) as caught:
         client.predict(MANY, signature="distinct")
     assert str(caught.value) == (
         "INVALID_ARGUMENT: output values does not have one row for each row sent, so that the 1000 rows cannot "

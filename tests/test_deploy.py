@@ -53,6 +53,7 @@ COMPOSE = {
                     "profiles": {"items": {"type": "string"}},
                     "user": {"pattern": r"^[1-9]\d*:[1-9]\d*$"},
                     "mem_limit": {"pattern": r"^\d+m$"},
+                    "mem_reservation": {"pattern": r"^\d+m$"},
                     "cpus": {"type": "integer"},
                     "init": {"const": True},
                     "read_only": {"const": True},
@@ -166,7 +167,12 @@ def test_compose_takes_its_file(written):
     assert all((written.folder / path).is_dir() for path in sources if path.startswith("./"))
     assert {path for path in sources if path[0].isalpha()} == set(document["volumes"])
     assert services["grafana"]["environment"]["GF_SECURITY_ADMIN_PASSWORD"] == "${GRAFANA_PASSWORD:?must be set}"
-    assert services["serving"]["command"] == written.pod["spec"]["containers"][0]["args"]
+    [container] = written.pod["spec"]["containers"]
+    assert services["serving"]["command"] == container["args"]
+    amounts = {"requests": services["serving"]["mem_reservation"], "limits": services["serving"]["mem_limit"]}
+    resources = container["resources"]
+    assert {name: f"{amount[:-1]}Mi" for name, amount in amounts.items()} == {n: resources[n]["memory"] for n in amounts}
+    assert int(amounts["limits"][:-1]) == 2 * written.plan.memory
 
 
 def test_tensorflow_serving_takes_its_configuration(written):

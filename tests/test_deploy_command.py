@@ -54,6 +54,8 @@ def test_the_command_writes_a_folder_and_says_what_it_holds(base, tmp_path):
         text = file.read_text()
         assert str(base) not in text
         assert not re.search(r"/home/|/root/|password: \w", text)
+    [above] = re.findall(r"METAPRIOR_MODELS=(\S+) GRAFANA", (out / "README.md").read_text())
+    assert (above[:3], (out / above).resolve()) == ("../", base)
     again = invoke("--path", str(path), "--out", str(out))
     assert (again.exit_code, "Give a new folder, or remove it." in again.output) == (2, True)
     unbatched = invoke("--path", str(base / "toy"), "--out", str(tmp_path / "toy"))

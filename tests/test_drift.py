@@ -158,6 +158,23 @@ def test_a_rate_that_rose_is_drift_in_the_rate(reference, tmp_path):
     assert found.rate.surprising > 0.03
 
 
+@pytest.mark.parametrize("signature", ["embed_aligned", "embed_aligned_bytes"])
+def test_the_rate_of_an_encoder_that_was_aligned_to_the_space_is_not_compared(reference, tmp_path, signature):
+    """A log's rows of one space: the new encoder's rates are about its own."""
+    asked = ["embed", signature] * 200
+    mixed = pa.array([5.0 if name == "embed" else 50.0 for name in asked], pa.float32())
+    mixed = pa.array(np.asarray(mixed) + np.asarray(rates(400, 101, mean=0.0)), pa.float32())
+    live = held(tmp_path / "live.parquet", normal(400, 101), rate=mixed, signature=pa.array(asked))
+    found = compare(reference, live, Settings(), now=NOW)
+    assert (found.drifted, found.live.total) == ((), 400)
+    assert found.rate is not None
+    assert found.rate.live == pytest.approx(5.0, abs=0.3)
+    few = pa.array(["embed"] * 29 + [signature] * 371)
+    live = held(tmp_path / "few.parquet", normal(400, 101), rate=mixed, signature=few)
+    found = compare(reference, live, Settings(), now=NOW)
+    assert (found.rate, found.drifted, found.level) == (None, (), 0.005)
+
+
 def test_without_rates_the_other_tests_share_the_false_alarms(reference, tmp_path):
     live = held(tmp_path / "live.parquet", normal(400, 101))
     assert compare(reference, live, Settings(), now=NOW).level == pytest.approx(0.01 / 2)

@@ -78,8 +78,11 @@ def test_a_run_that_is_not_there_is_told(output, tmp_path):
 
 def test_folders_are_found_for_serving_reporting_and_training(output, tmp_path):
     root = output / "digits"
-    assert history.serving(output) == root / "serving" / "encoder"
-    assert history.serving(output, "20260701") == root / "serving" / "encoder"
+    folder = root / "serving" / "encoder"
+    assert history.serving(output) == history.Pushed(folder)
+    assert refusal(history.serving, output, "20260701") == (
+        f"20260701-100000: the version that this run pushed, 3, was removed since; {folder} has none."
+    )
     assert history.report(output) == root / "RepresentationEvaluator/evaluation/4/report.html"
     assert history.training(output) == output
     assert history.training(output, "20260701") == root / "Trainer/model_run/3"
@@ -112,7 +115,7 @@ def push(store: Recorder, run: str, version: int) -> Path:
 
 def test_a_pipelines_name_finds_its_latest_run_that_has_what_is_asked_for(tmp_path):
     root = record(tmp_path).root
-    assert history.serving(tmp_path, "digits") == root / "serving" / "encoder"
+    assert history.serving(tmp_path, "digits") == history.Pushed(root / "serving" / "encoder")
     assert history.report(tmp_path, "digits") == root / "RepresentationEvaluator/evaluation/4/report.html"
     assert history.training(tmp_path, "digits") == root / "Trainer/model_run/3"
 
@@ -121,11 +124,12 @@ def test_a_removed_version_is_passed_over_for_one_that_is_there(tmp_path):
     store = record(tmp_path)
     older, newer = (push(store, f"2026070{day}-100000", day) for day in (4, 5))
     for name in ("digits", None):
-        assert history.serving(tmp_path, name) == newer.parent
+        assert history.serving(tmp_path, name) == history.Pushed(newer.parent)
+    assert history.serving(tmp_path, "20260704") == history.Pushed(older.parent, 4)
     newer.rmdir()
     for name in ("digits", None):
-        assert history.serving(tmp_path, name) == older.parent
-    assert history.serving(tmp_path, "20260705") == newer.parent
+        assert history.serving(tmp_path, name) == history.Pushed(older.parent)
+    assert "was removed since" in refusal(history.serving, tmp_path, "20260705")
 
 
 def test_a_pipeline_none_of_whose_runs_has_what_is_asked_for_is_told(tmp_path):

@@ -122,11 +122,13 @@ def test_a_model_of_another_kind_is_refused(folder):
 
 def test_bad_folders_are_refused(tmp_path, folder):
     (tmp_path / "empty").mkdir()
-    assert refusal(tmp_path / "empty") == ("data.source: empty holds no files. PNG, JPEG, GIF and BMP files are read.")
+    assert refusal(tmp_path / "empty") == (
+        f"data.source: {tmp_path / 'empty'} holds no files. PNG, JPEG, GIF and BMP files are read."
+    )
     (tmp_path / "text").mkdir()
     (tmp_path / "text" / "a.txt").write_text("a")
     assert refusal(tmp_path / "text") == (
-        "data.source: text holds no images, only 1 other files. PNG, JPEG, GIF and BMP files are read."
+        f"data.source: {tmp_path / 'text'} holds no images, only 1 other files. PNG, JPEG, GIF and BMP files are read."
     )
     assert refusal(folder, label="breed") == ("data.label: pictures has only the label 'class'. Remove data.label.")
 

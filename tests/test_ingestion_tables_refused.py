@@ -79,6 +79,6 @@ def test_columns_of_other_types_are_refused(tmp_path):
 
 def test_a_folder_without_tables_is_refused(tmp_path):
     assert refusal(tmp_path, kind="table") == (
-        f"data.source: no tables in the folder {tmp_path.name}. Their names must end in .csv, .tsv, .csv.gz, .tsv.gz, "
+        f"data.source: no tables in the folder {tmp_path}. Their names must end in .csv, .tsv, .csv.gz, .tsv.gz, "
         ".parquet, .pq."
     )

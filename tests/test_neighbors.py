@@ -175,14 +175,18 @@ def test_what_is_not_one_set_of_embeddings_is_told(tmp_path):
 
 def test_an_index_whose_parts_do_not_belong_together_is_told(parquet, tmp_path):
     build(parquet, tmp_path / "index", metric="euclidean")
-    vectors = tmp_path / "index" / "vectors.faiss"
-    whole = vectors.read_bytes()
-    vectors.write_bytes(whole[:1000])
-    assert refusal("search", tmp_path / "index", parquet / "part-0.parquet") == (
-        f"{vectors}: cannot be read. Index the embeddings again."
-    )
+    vectors, record = (tmp_path / "index" / name for name in ("vectors.faiss", "index.json"))
+    whole, facts = vectors.read_bytes(), json.loads(record.read_text())
     build(write_codes(tmp_path / "few.parquet", CODES[:5]), tmp_path / "few", metric="euclidean")
-    vectors.write_bytes((tmp_path / "few" / "vectors.faiss").read_bytes())
+    flipped = bytearray(whole)
+    flipped[-100] ^= 1
+    for altered in (bytes(flipped), whole[:1000], (tmp_path / "few" / "vectors.faiss").read_bytes()):
+        vectors.write_bytes(altered)
+        assert refusal("search", tmp_path / "index", parquet / "part-0.parquet") == (
+            f"{vectors}: is not as it was written. Index the embeddings again."
+        )
+    vectors.write_bytes(whole)
+    record.write_text(json.dumps(facts | {"count": 5}))
     with pytest.raises(InputError, match="its parts are not of one index"):
         Index(tmp_path / "index")
 

@@ -21,11 +21,15 @@ def test_rows_that_are_gone_or_damaged_are_told(tmp_path):
     build(write_codes(tmp_path / "two.parquet", np.eye(2)), tmp_path / "index", metric="euclidean")
     rows = tmp_path / "index" / "rows.parquet"
     whole = rows.read_bytes()
-    for break_it in (rows.unlink, lambda: rows.write_bytes(whole[:-9]), lambda: rows.write_bytes(b"")):
+    for break_it, what in (
+        (rows.unlink, "cannot be read"),
+        (lambda: rows.write_bytes(whole[:-9]), "is not as it was written"),
+        (lambda: rows.write_bytes(b""), "is not as it was written"),
+    ):
         break_it()
         with pytest.raises(InputError) as caught:
             Index(tmp_path / "index")
-        assert str(caught.value) == f"{rows}: cannot be read. Index the embeddings again."
+        assert str(caught.value) == f"{rows}: {what}. Index the embeddings again."
 
 
 def gone_once(monkeypatch, reader, paths):

@@ -177,5 +177,5 @@ def test_an_authority_that_did_not_sign_the_servers_certificate_is_told(run, tmp
     with rest_stub(certificates=pems) as (port, _):
         done = run("[[1.5]]", "--rest-port", str(port), "--ca", "other.pem")
     assert done.exit_code == 2
-    assert done.stderr.startswith(f"metaprior: UNAVAILABLE: No server answers at https://127.0.0.1:{port}. TLS: ")
+    assert done.stderr.startswith(f"metaprior: UNAVAILABLE: The certificate of https://127.0.0.1:{port} is not ")
     assert len(done.stderr.splitlines()) == 1

@@ -89,14 +89,11 @@ def test_a_feature_has_the_type_of_its_values(value, kind, expected):
     assert parsed(made) == {"f": (kind, expected)}
 
 
-def test_names_and_numbers_beyond_the_formats_are_refused():
-    for example, text in (
-        ({"\udcff": 1}, 'Feature name "\\udcff" is not valid Unicode'),
-        ({"f": 10**400}, "JSON Parse error: Number too big to be stored in double."),
-    ):
-        with pytest.raises(ServingError) as caught:
-            examples.read({"examples": [example]})
-        assert (caught.value.code, caught.value.message) == (Code.INVALID_ARGUMENT, text)
+def test_names_beyond_the_format_are_refused():
+    with pytest.raises(ServingError) as caught:
+        examples.read({"examples": [{"\udcff": 1}]})
+    text = 'Feature name "\\udcff" is not valid Unicode'
+    assert (caught.value.code, caught.value.message) == (Code.INVALID_ARGUMENT, text)
 
 
 FLOATS = st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=3)

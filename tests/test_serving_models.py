@@ -9,6 +9,7 @@ from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from serving import configs
+from serving.callers import Caller
 from serving.configs import ModelConfig, Policy
 from serving.models import Models
 from serving.servable import Servable
@@ -61,7 +62,8 @@ def test_labels_follow_what_is_loaded(models, base):
 
     missing = "FAILED_PRECONDITION: Request to assign label to version {} of model toy, which is not currently "
     missing += "available for inference"
-    assert refusal(models.reload, labeled(stable=1)) == missing.format(1)
+    first = ". At the start none is: give --allow_version_labels_for_unavailable_models."
+    assert refusal(models.reload, labeled(stable=1)) == missing.format(1) + first
     assert models.names == []
     models.reload(labeled())
     models.reload(labeled(stable=1))
@@ -97,6 +99,19 @@ def test_a_new_model_that_cannot_be_loaded_is_told_and_the_others_go_on(models, 
     )
     assert (serving(models, "other"), states(models, "bad")) == (1, {3: "END"})
     models.reload(both)  # it is not new any more, so nobody waits for it
+
+
+def test_of_a_model_whose_versions_all_fail_the_start_tells_one_and_a_reload_all(models, tmp_path):
+    for number in range(4):
+        (tmp_path / "classes" / str(number)).mkdir(parents=True)
+    at_start = refusal(models.reload, [ModelConfig("classes", tmp_path / "classes", BOTH)])
+    begin, end = "UNKNOWN: 1 model(s) did not become available: {{name: classes version: 3} due to error: ", ", }"
+    assert at_start.startswith(begin)
+    assert at_start.endswith(f"{tmp_path}/classes/3.}}, and 3 more{end}")
+    models.reload([])
+    on_request = refusal(models.reload, [ModelConfig("classes", tmp_path / "classes", BOTH)], Caller(30.0))
+    assert on_request.startswith(begin)
+    assert on_request.count("due to error: NOT_FOUND: Could not find SavedModel") == 4
 
 
 def test_a_model_without_a_folder_changes_nothing(models, base, tmp_path):

@@ -126,7 +126,12 @@ REFUSED_PREDICTIONS = [
     ({"inputs": {"x": proto(tf.float32, [2, 2], tensor_content=b"abc")}}, INVALID, "tensor parsing error: x"),
     ({"inputs": {"x": proto(tf.float32, [1 << 40, 2], float_val=[1])}}, INVALID, "tensor parsing error: x"),
     ({"inputs": {"x": proto(tf.float32, [-1, 2], float_val=[1])}}, INVALID, "tensor parsing error: x"),
-    ({"inputs": {"x": proto(tf.bfloat16, [1, 2], half_val=[1])}}, INVALID, "tensor parsing error: x"),
+    (
+        {"inputs": {"x": proto(tf.bfloat16, [1, 2], half_val=[1])}},
+        INVALID,
+        "Expects arg[0] to be float but bfloat16 is provided",
+    ),
+    ({"inputs": {"x": proto(tf.variant, [1, 2])}}, INVALID, "tensor parsing error: x"),
     (
         {"outputs": ["foo"]},
         INVALID,
@@ -225,6 +230,13 @@ def test_metadata_holds_all_signatures_as_exported(stub):
 def test_metadata_is_refused_for_other_fields(stub, fields, text):
     request = get_model_metadata_pb2.GetModelMetadataRequest(model_spec=make_spec(), metadata_field=fields)
     assert refusal(stub.GetModelMetadata, request) == (INVALID, text)
+
+
+def test_metadata_of_no_model_is_refused_for_that_first(stub):
+    assert refusal(stub.GetModelMetadata, get_model_metadata_pb2.GetModelMetadataRequest()) == (
+        INVALID,
+        "Missing ModelSpec",
+    )
 
 
 def status_request(**spec):

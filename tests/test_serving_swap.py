@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import requests
 import serving_toy
+from tensorflow.core.protobuf import saved_model_pb2
 
 from serving.client import Client
 from serving.server import Options, Server
@@ -59,6 +60,28 @@ SPOILERS = [
     lambda path: shutil.rmtree(path / "variables"),
     tear,
 ]
+
+
+def edited(change):
+    """Returns a spoiler that writes the graph anew."""
+
+    def spoil(path):
+        saved = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
+        change(saved.meta_graphs[0])
+        (path / "saved_model.pb").write_bytes(saved.SerializeToString())
+
+    return spoil
+
+
+FOREIGN = {
+    "an unknown operation": edited(lambda graph: graph.graph_def.node.add(name="stranger", op="OfAnotherTensorFlow")),
+    "an unknown operation in a function": edited(
+        lambda graph: graph.graph_def.library.function[0].node_def.add(name="stranger", op="OfAnotherTensorFlow")
+    ),
+    "a producer that asks for a later TensorFlow": edited(
+        lambda graph: setattr(graph.graph_def.versions, "min_consumer", 1 << 30)
+    ),
+}
 
 
 class Callers:
@@ -135,7 +158,7 @@ def test_no_answer_fails_or_mixes_versions_while_versions_change(running, prepar
     assert crowd.answers > 10 * callers
 
 
-@pytest.mark.parametrize("spoil", SPOILERS)
+@pytest.mark.parametrize("spoil", [*SPOILERS, *(pytest.param(s, id=name) for name, s in FOREIGN.items())])
 def test_a_broken_version_never_takes_over_and_its_status_says_why(running, prepared, spoil):
     server, base = running
     publish(prepared, base, 2, spoil)

@@ -98,6 +98,12 @@ def test_keys_are_text_not_paths(file):
     assert refusal(read_ssl, file, f"{pair} client_verify: true") == begin + "custom_ca must hold PEM text, not a path."
 
 
+def test_a_file_of_keys_that_is_something_else_is_not_repeated(file):
+    for secret in ("0123456789abcdef0123", "server_key: 0123456789abcdef0123", f"server_key: {KEY!r} 0123456789abcdef"):
+        told = refusal(read_ssl, file, secret)
+        assert told == f"INVALID_ARGUMENT: Invalid protobuf file: '{file}', line 1: it is not an SSLConfig."
+
+
 def test_files_that_cannot_be_read_are_told(file):
     with pytest.raises(ServingError, match=f"^NOT_FOUND: Could not read '{file}': No such file or directory.$"):
         read_batching(file)

@@ -187,7 +187,7 @@ def test_waiting_has_an_end(base):
     versions.start()
     with pytest.raises(ServingError) as caught:
         versions.wait(0.05)
-    assert str(caught.value) == f"DEADLINE_EXCEEDED: Model toy has no version in {base}."
+    assert str(caught.value) == f"DEADLINE_EXCEEDED: Model toy has no version to serve in {base}."
     stopped = threading.Thread(target=versions.stop, args=(5,))
     stopped.start()
     with pytest.raises(ServingError, match="^UNAVAILABLE: The server is shutting down.$"):

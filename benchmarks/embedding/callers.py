@@ -73,8 +73,10 @@ def tasks(callers: int, seconds: float, url: str, body: Callable[[], bytes]) -> 
 
 
 def grpc_call(port: int, x: np.ndarray) -> Callable[[], None]:
-    """Returns a call of Predict with raw bytes, on a channel of its own."""
+    """Returns a call of Predict with raw bytes, on a channel and a connection of its own."""
     options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+    # Channels of one process would share a connection, and with it the one worker that took it.
+    options.append(("grpc.use_local_subchannel_pool", 1))
     method = grpc.insecure_channel(f"127.0.0.1:{port}", options).unary_unary(
         "/tensorflow.serving.PredictionService/Predict",
         request_serializer=messages.PredictRequest.SerializeToString,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from components.aligner.export import ALIGNED, EMBED, write_aligned
+from components.aligner.export import ALIGNED, BYTES, EMBED, write_aligned
 from components.evaluator import rows
 from components.evaluator.wording import NOT_FINITE
 from components.metrics.procrustes import Alignment, Moments, fit
@@ -62,7 +62,8 @@ def linked(model: Path, target: Path) -> None:
 def write(model: Path, alignment: Alignment, last: dict[str, Any], target: Path) -> None:
     """Writes a model artifact whose encoder also answers in the old space, by the signature `embed_aligned`.
 
-    All but the encoder and its golden answers are links.
+    Image files have a signature of their own, `embed_aligned_bytes`. All but the encoder and its golden answers are
+    links.
 
     Args:
         model: folder of the trained model artifact.
@@ -80,7 +81,8 @@ def write(model: Path, alignment: Alignment, last: dict[str, Any], target: Path)
         write_aligned(saved_model, alignment, path)
         shutil.copytree(saved_model / METADATA.parent, path / METADATA.parent, copy_function=link)
         if (path / warmup.FILE).is_file():
-            warmup.extend(path / warmup.FILE, ALIGNED, like=EMBED)
+            for suffix in ("", BYTES):
+                warmup.extend(path / warmup.FILE, ALIGNED + suffix, like=EMBED + suffix)
         record(path, alignment, last)
 
 

@@ -66,11 +66,10 @@ def compare(reference: Embeddings, live: Embeddings, settings: Settings, *, now:
     usual, today = draw(reference, settings.sample), draw(live, settings.sample, since=since)
     _require_enough(usual, reference, "")
     _require_enough(today, live, "" if settings.hours is None else f" of the last {settings.hours:g} hours")
-    rated = usual.rates is not None and today.rates is not None
-    level = settings.alpha / (3 if rated else 2)
+    rate = _rate(usual.rates, today.rates)
+    level = settings.alpha / (3 if rate else 2)
     kernel = kernel_test(usual.codes, today.codes, permutations=settings.permutations, seed=settings.seed)
     dimensions = _dimensions(usual.codes, today.codes, level)
-    rate = _rate(usual.rates, today.rates) if usual.rates is not None and today.rates is not None else None
     found: dict[What, bool] = {
         "codes": kernel.p_value <= level,
         "dimensions": any(dimension.drifted for dimension in dimensions),
@@ -117,7 +116,9 @@ def _dimensions(reference: np.ndarray, live: np.ndarray, level: float) -> tuple[
     )
 
 
-def _rate(reference: np.ndarray, live: np.ndarray) -> Rate:
+def _rate(reference: np.ndarray | None, live: np.ndarray | None) -> Rate | None:
+    if reference is None or live is None or min(len(reference), len(live)) < FEWEST:
+        return None
     shift = float(live.mean() - reference.mean())
     p_value, interval = float(shift == 0), (shift, shift)
     if reference.std() or live.std():  # all rates of both alike have no spread to measure the shift by

@@ -11,7 +11,9 @@ from components.embedder.files import EMBEDDING, ID, RATE, Embeddings, matrix
 from models.errors import InputError
 from models.features.ids import digest
 
-TIME = "time"
+TIME, SIGNATURE = "time", "signature"
+BORROWED = ["embed_aligned", "embed_aligned_bytes"]
+"""Signatures that answer in another encoder's space, and with a rate of their own encoder's."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,8 @@ class Sample:
 
     Args:
         codes: [sample, latent], float64.
-        rates: in nats, [sample]; None where the files have none.
+        rates: in nats, [sample] or fewer, as codes of another encoder that were led into the space have no rate that
+            can be compared; None where there is none.
         total: number of examples the sample is from.
         nonfinite: number of examples with a code or a rate that is not finite, which are not among `total`.
     """
@@ -47,7 +50,8 @@ def draw(embeddings: Embeddings, size: int, *, since: datetime.datetime | None =
     has = embeddings.columns
     if since is not None and TIME not in has:
         raise InputError(f"{embeddings.place}: does not say when (no column {TIME}). Leave --hours out.")
-    columns = [ID, EMBEDDING, *([RATE] if RATE in has else []), *([TIME] if since is not None else [])]
+    wanted = {ID: True, EMBEDDING: True, RATE: RATE in has, SIGNATURE: SIGNATURE in has, TIME: since is not None}
+    columns = [name for name, is_wanted in wanted.items() if is_wanted]
     keys = np.zeros(0, np.uint64)
     rows = np.zeros((0, embeddings.latent + (RATE in has)))
     total = nonfinite = 0
@@ -60,11 +64,18 @@ def draw(embeddings: Embeddings, size: int, *, since: datetime.datetime | None =
         if RATE in has:
             values = np.column_stack([values, batch.column(RATE).to_numpy(zero_copy_only=False)])
         finite = np.flatnonzero(np.isfinite(values).all(axis=1))
+        if RATE in has and SIGNATURE in has:
+            values[_is_borrowed(batch), -1] = np.nan
         ids = batch.column(ID).take(pa.array(finite)).to_pylist()
         total, nonfinite = total + len(ids), nonfinite + len(values) - len(ids)
         keys = np.concatenate([keys, np.array([int.from_bytes(digest(id)[:8]) for id in ids], np.uint64)])
         rows = np.concatenate([rows, values[finite]])
         smallest = np.argsort(keys, kind="stable")[:size]
         keys, rows = keys[smallest], rows[smallest]
-    rates = rows[:, embeddings.latent] if RATE in has else None
-    return Sample(rows[:, : embeddings.latent], rates, total, nonfinite)
+    rates = rows[:, embeddings.latent:].ravel()
+    rates = rates[~np.isnan(rates)]
+    return Sample(rows[:, : embeddings.latent], rates if len(rates) else None, total, nonfinite)
+
+
+def _is_borrowed(batch: pa.RecordBatch) -> np.ndarray:
+    return pc.is_in(batch.column(SIGNATURE), pa.array(BORROWED)).to_numpy(zero_copy_only=False)

@@ -99,7 +99,7 @@ class Drift:
         level: each test's share of it: what its p-value is compared with.
         kernel: the test of whole codes.
         dimensions: the test of each dimension.
-        rate: the test of the mean rate; None where one of the samples has no rates.
+        rate: the test of the mean rate; None where one of the samples has no rates, or few.
         drifted: in what there is drift; empty where there is none.
     """
 

@@ -3,7 +3,9 @@
 # TFX reads these annotations at run time; to a type checker they mean nothing.
 # pyright: reportArgumentType=false, reportInvalidTypeArguments=false
 
+import datetime
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArti
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 
-from components.artifacts import Embeddings, RepresentationEvaluation
+from components.artifacts import RUN, Embeddings, RepresentationEvaluation
 from components.evaluator.evaluate import Evaluated, Request, evaluate
 from components.evaluator.sample import write_codes
 from components.evaluator.schema import REPORT_FILE, Evaluation, write_evaluation
@@ -81,9 +83,19 @@ def _aligned(model: standard_artifacts.Model | None) -> dict[str, Any]:
 def _show(found: Evaluated, request: Request, *, model: Path, folder: Path) -> None:
     """Writes the report and TensorBoard's files, with the pictures that the model artifact has."""
     files = pictures.read(model / PICTURES)
-    write_whole(folder / REPORT_FILE, render(found.evaluation, found.sample, files).encode())
+    page = render(found.evaluation, found.sample, files, made=_made())
+    write_whole(folder / REPORT_FILE, page.encode())
     answers = predictions.answers(request.embeddings, found.evaluation)
     board.write(found.evaluation, folder, step=_step(model / TRAINING), files=files, answers=answers)
+
+
+def _made() -> str:
+    """Returns when, and in which run where that is known, the evaluation was made.
+
+    By the environment: a parameter that is another one in every run would keep a run from taking over an evaluation.
+    """
+    now, run = datetime.datetime.now(datetime.UTC), os.environ.get(RUN)
+    return f"measured {now:%Y-%m-%d %H:%M} UTC" + (f" in run {run}" if run else "")
 
 
 def _step(path: Path) -> int:

@@ -42,13 +42,14 @@ class Probed:
     probes: tuple[Place, ...]
 
 
-def render(evaluation: Evaluation, sample: Sample, files: Mapping[str, bytes] | None = None) -> str:
+def render(evaluation: Evaluation, sample: Sample, files: Mapping[str, bytes] | None = None, *, made: str = "") -> str:
     """Returns the report as one HTML page.
 
     Args:
         evaluation: the numbers and the verdict.
         sample: the examples its plots show.
         files: PNG files of what the decoder makes of codes, by name; see `components.report.pictures`.
+        made: when and in which run it was measured, in words; "" where that is not known.
     """
     flat, share = embedding_map(sample)
     places = [_probed(evaluation, task, rank) for rank, task in enumerate(tasks(evaluation))]
@@ -56,6 +57,7 @@ def render(evaluation: Evaluation, sample: Sample, files: Mapping[str, bytes] | 
     figures = _figures(evaluation, sample) | _curves(evaluation, places) | {one.id: one.figure for one in shown}
     context: dict[str, Any] = {
         "evaluation": evaluation,
+        "made": made,
         "name": PurePath(evaluation.data.name).name,
         "verdict": verdict(evaluation),
         "bounds": bounds_by_weight(evaluation),

@@ -27,7 +27,12 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 }
 OTHERS = "Other numbers"
 PANELS = {"disentanglement": DISENTANGLEMENT, "clusters": CLUSTERING, "leakage": LEAKAGE, "fairness": FAIRNESS}
-LIMITS = {"min": "at least {}", "max": "at most {}", "drop": "a fall of at most {}", "rise": "a rise of at most {}"}
+LIMITS = {
+    "min": "at least {}",
+    "max": "at most {}",
+    "drop": "at most {} below the last",
+    "rise": "at most {} above the last",
+}
 
 
 @dataclass(frozen=True)

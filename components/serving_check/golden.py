@@ -13,7 +13,7 @@ from PIL import Image
 
 from models.features.spec import IMAGE, VECTOR, FeatureSpec
 
-ALIGNED = "embed_aligned"
+ALIGNED, ALIGNED_BYTES = "embed_aligned", "embed_aligned_bytes"
 OUTPUTS = ("embedding", "stddev", "rate")
 ADDED = ("outlying", "outlying_bytes")
 """Signatures that an encoder of an earlier version may lack."""
@@ -36,7 +36,7 @@ class Golden:
 
     def of(self, signature: str) -> dict[str, np.ndarray]:
         """Returns what a signature must answer."""
-        return self.aligned if signature == ALIGNED and self.aligned else self.answers
+        return self.aligned if signature in (ALIGNED, ALIGNED_BYTES) and self.aligned else self.answers
 
 
 def read(path: Path) -> Golden:
@@ -69,6 +69,8 @@ def requests(golden: Golden, spec: FeatureSpec) -> dict[str, dict[str, Any]]:
     if spec.kind == "image" and spec.dtype == "uint8":
         files = {"image_bytes": [_png(image) for image in tensors[IMAGE]]}
         asked |= {"embed_bytes": files, "outlying_bytes": files}
+        if golden.aligned:
+            asked[ALIGNED_BYTES] = files
     return asked
 
 

@@ -18,27 +18,26 @@ Examples:
 @click.option(
     "--out", "target", metavar="NEW.parquet", required=True, type=click.Path(path_type=Path), help="The file."
 )
-@click.option("--serving", type=click.Path(path_type=Path), help="The folder of versions; its newest is used.")
-@click.option("--run", help="The run whose encoder is used; the latest that pushed one by default.")
+@options.encoder
 @click.option("--seed", type=click.IntRange(0), default=None, help="For data that draws.  [default: the file's, or 0]")
 @options.data
 @options.output
 def command(old: Path, target: Path, serving: Path | None, run: str | None, seed: int | None, **reading) -> None:
-    """Embed again what OLD.parquet holds, with the newest blessed encoder.
+    """Embed again what OLD.parquet holds, with the newest blessed encoder or another one.
 
     For whoever keeps vectors of a space that is no longer served: --data (or the data of --config) is what they were
     made of, and every id in OLD.parquet, a file or a folder, must be there. Of --set, keys of `data` that say what to
     read are taken, as of `metaprior embed`. The same command goes on where one before it was stopped or killed.
     """
     from models.errors import InputError
-    from pipeline import history, loading, quiet
+    from pipeline import loading, quiet
 
     if target.suffix != ".parquet":
         raise InputError(f"{target}: must end in .parquet.")
     if reading["path"] is None and reading["data"] is None:
         raise click.UsageError("give --data PATH or --config FILE.", click.get_current_context())
     config = loading.load(reading["path"], data=reading["data"])
-    folder = serving or history.serving(reading["output"], run)
+    pushed = options.pushed(serving, run, reading["output"])
     with quiet.native_noise():
         from pipeline.backfill import backfill, said_of_data
 
@@ -46,7 +45,8 @@ def command(old: Path, target: Path, serving: Path | None, run: str | None, seed
             old,
             target,
             source=config.data.source,
-            serving=folder,
+            serving=pushed.folder,
+            version=pushed.version,
             beam_args=config.beam,
             seed=config.seed if seed is None else seed,
             sets=[*said_of_data(config), *reading["sets"]],

@@ -3,11 +3,14 @@
 import ipaddress
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline.cli import options
+
+if TYPE_CHECKING:
+    from serving.deploy.plan import Plan
 
 
 class Label(options.Pair):
@@ -67,19 +70,24 @@ class Address(click.ParamType):
 def command(run: str | None, out: Path, path: Path | None, output: Path, labels: tuple, **choices: Any) -> None:
     """Write what runs an encoder in production on TensorFlow Serving: Compose, Kubernetes, alerts, a dashboard.
 
-    RUN is a run's id, its beginning, or a pipeline's name; the latest run that pushed an encoder by default.
-    Nothing is started. The folder's README.md has the commands.
+    RUN is a pipeline's name, or a run's id or its beginning: then the version that this run pushed is loaded, and no
+    other. By default it is the pipeline of the latest run that pushed an encoder. Nothing is started. The folder's
+    README.md has the commands.
     """
     from pipeline import history
     from pipeline.deployment import deploy
     from pipeline.listing import shown
 
-    folder = (path or history.serving(output, run)).resolve()
-    deployed = deploy(folder, out, labels=dict(labels), **choices)
+    if run and path:
+        raise click.UsageError("RUN and --path: name one of them to deploy.")
+    pushed = history.Pushed(path) if path else history.serving(output, run)
+    if pushed.version is not None and labels:
+        raise click.UsageError(f"--label: the run {run} is one version. Name the pipeline to label several.")
+    folder = pushed.folder.resolve()
+    deployed = deploy(folder, out, labels=dict(labels), only=pushed.version, **choices)
     model, plan = deployed.plan.model, deployed.plan
     click.echo(f"{len(deployed.files)} files in {shown(out)}, for {model.name} in {shown(folder)}")
-    loaded = ", ".join(f"{label}={version}" for label, version in plan.labels.items()) or f"{plan.latest} newest"
-    click.echo(f"  versions  {loaded}, of {len(model.versions)} there")
+    click.echo(f"  versions  {_loaded(plan)}")
     if plan.batched:
         click.echo(f"  batching  on, up to {plan.batch_sizes[-1]} rows: every signature has the batch first")
     else:
@@ -87,3 +95,14 @@ def command(run: str | None, out: Path, path: Path | None, output: Path, labels:
     compose = shlex.join(["docker", "compose", "--file", str(out / "compose.yaml"), "up", "--detach"])
     click.echo(f"\nNext:\n  METAPRIOR_MODELS={shlex.quote(str(folder.parent))} GRAFANA_PASSWORD=... {compose}")
     click.echo(f"  {shlex.join(['kubectl', 'apply', '-k', str(out)])}")
+
+
+def _loaded(plan: "Plan") -> str:
+    there = len(plan.model.versions)
+    if plan.only is not None:
+        return f"{plan.only}, which the run pushed, and no other"
+    if plan.labels:
+        return f"{', '.join(f'{label}={version}' for label, version in plan.labels.items())}, of {there} there"
+    return (
+        f"{plan.latest} newest, of {there} there" if plan.latest < there else f"the {plan.latest} newest, {there} there"
+    )

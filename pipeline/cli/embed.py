@@ -18,8 +18,7 @@ Examples:
 @click.command("embed", epilog=EXAMPLES)
 @click.argument("source", metavar="INPUT")
 @click.argument("target", metavar="OUTPUT.parquet", type=click.Path(path_type=Path))
-@click.option("--serving", type=click.Path(path_type=Path), help="The folder of versions; its newest is used.")
-@click.option("--run", help="The run whose encoder is used; the latest that pushed one by default.")
+@options.encoder
 @click.option("--array", metavar="NAME", help="The array of an npz file to embed: data.array of the configuration.")
 @click.option(
     "--set",
@@ -39,11 +38,11 @@ def command(source: str, target: Path, serving: Path | None, run: str | None, **
     command goes on where one before it was stopped or killed.
     """
     from models.errors import InputError
-    from pipeline import history, quiet
+    from pipeline import quiet
 
     if target.suffix != ".parquet":
         raise InputError(f"{target}: must end in .parquet.")
-    folder = serving or history.serving(reading["output"], run)
+    pushed = options.pushed(serving, run, reading["output"])
     sets = [*_array(reading["array"]), *reading["sets"]]
     with quiet.native_noise():
         from pipeline.config import Config
@@ -51,7 +50,14 @@ def command(source: str, target: Path, serving: Path | None, run: str | None, **
 
         beam = Config.model_fields["beam"].default
         rows = embed_file(
-            source, target, serving=folder, beam_args=beam, seed=reading["seed"], sets=sets, say=click.echo
+            source,
+            target,
+            serving=pushed.folder,
+            version=pushed.version,
+            beam_args=beam,
+            seed=reading["seed"],
+            sets=sets,
+            say=click.echo,
         )
     click.echo(f"{rows:,} embedding{'' if rows == 1 else 's'} written to {target}")
 

@@ -61,11 +61,15 @@ class Verbs(click.Group):
         """Runs the command and exits.
 
         Raises:
-            SystemExit: 0, or the verb's own code; 2 with one line for what a person did wrong; 130 for Ctrl-C.
+            SystemExit: 0, or the verb's own code; 2 with one line for what a person did wrong, or the help where no
+                verb was named; 130 for Ctrl-C.
         """
         kwargs["standalone_mode"] = False
         try:
             code = super().main(*args, **kwargs)
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message(), err=True)
+            code = BAD_INPUT
         except click.UsageError as error:
             place = error.ctx.command_path if error.ctx else "metaprior"
             code = _fail(f"{_sentence(error.format_message())} See {place} --help.")

@@ -38,7 +38,9 @@ Examples:
 @click.option("--permutations", type=click.IntRange(1), default=499, show_default=True, help="Of the test of MMD.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the permutations.")
 @click.option(
-    "--folder", type=click.Path(path_type=Path), help="Where records go.  [default: monitor/ of the pipeline]"
+    "--folder",
+    type=click.Path(path_type=Path),
+    help="Where records go.  [default: monitor/ of the pipeline; with --reference, ./monitor]",
 )
 @click.option("--textfile", type=click.Path(path_type=Path), help="Prometheus's file.  [default: one in that folder]")
 @click.option("--watch", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Look again, so often.")

@@ -19,28 +19,25 @@ Examples:
   metaprior query vectors.npy --out codes.parquet  embed the rows of an array
   metaprior query '[[0.1, 0.2, 0.3]]'              embed vectors
 """
-FILE = click.Path(path_type=Path)
 
 
 @click.command("query", epilog=EXAMPLES)
 @click.argument("inputs", nargs=-1, metavar="[INPUT]...")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where the server is.")
 @click.option("--rest-port", type=click.IntRange(1, 65535), help="Its REST port.  [default: 8501]")
 @click.option("--port", type=click.IntRange(1, 65535), help="Its gRPC port, to ask over gRPC instead.")
-@click.option("--ca", type=FILE, help="Encrypt, and trust servers with a certificate of this PEM file.")
-@click.option("--token-file", type=FILE, help="The file that holds the bearer token to send.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(0, min_open=True),
-    default=30.0,
-    show_default=True,
-    help="Seconds until the answer to a request; large inputs take several.",
-)
-@click.option("--model", default="encoder", show_default=True, help="The model's name.")
-@click.option("--version", type=click.IntRange(1), help="A version of it; the newest by default.")
+@options.server
 @click.option("--label", help="A version of it by its label, such as stable.")
-@click.option("--signature", help="A signature of it; `embed_bytes` for pictures, else `embed`, by default.")
-@click.option("--out", type=FILE, metavar="FILE.parquet", help="Write the answer there instead of printing it.")
+@click.option(
+    "--signature",
+    help="A signature of it, `embed` by default; pictures are sent to the one of that name and _bytes, such as "
+    "`embed_bytes`.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE.parquet",
+    help="Write the answer there instead of printing it.",
+)
 @options.as_json
 def command(inputs: tuple[str, ...], out: Path | None, as_json: bool, signature: str | None, **asking) -> None:
     """Ask a server for embeddings; without INPUT, what it serves.
@@ -57,7 +54,7 @@ def command(inputs: tuple[str, ...], out: Path | None, as_json: bool, signature:
         raise InputError("--out: there is nothing to embed. Name an INPUT.")
     version: dict[str, Any] = {"version": asking.pop("version"), "label": asking.pop("label")}
     model = asking["model"]
-    with _client(**asking) as client, query.hint_where_no_server_is():
+    with options.client(**asking) as client, query.hint_where_no_server_is():
         if not inputs:
             found = query.facts(client, **version)
             options.print_json(found) if as_json else _show_facts(model, found)
@@ -70,12 +67,6 @@ def command(inputs: tuple[str, ...], out: Path | None, as_json: bool, signature:
             click.echo(f"{rows:,} embedding{'' if rows == 1 else 's'} written to {out}")
         else:
             (_print_json if as_json else _show_rows)(query.records(parts))
-
-
-def _client(*, host: str, port: int | None, ca: Path | None, token_file: Path | None, **rest: Any) -> Any:
-    from serving.client import Client, Credentials
-
-    return Client(host, grpc_port=port, credentials=Credentials(ca=ca, token_file=token_file), **rest)
 
 
 def _show_facts(model: str, found: dict[str, Any]) -> None:

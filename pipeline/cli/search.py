@@ -21,27 +21,31 @@ Examples:
 @click.argument("index", type=click.Path(path_type=Path))
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("--k", type=click.IntRange(1), default=10, show_default=True, help="How many neighbors.")
-@click.option("--serving", type=click.Path(path_type=Path), help="The folder of versions; its newest is used.")
-@click.option("--run", help="The run whose encoder is used; the latest that pushed one by default.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where a server is.")
+@options.encoder
 @click.option("--rest-port", type=click.IntRange(1, 65535), help="Ask a server at this REST port instead.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Ask a server at this gRPC port instead.")
-@click.option("--model", default="encoder", show_default=True, help="The model's name there.")
-@click.option("--version", type=click.IntRange(1), help="A version of it; the newest by default.")
+@options.server
+@click.option(
+    "--signature",
+    help="A signature that embeds.  [default: embed, or embed_aligned where only that one is of the index's space]",
+)
 @options.output
 @options.as_json
 def command(index: Path, inputs: tuple[str, ...], k: int, as_json: bool, **encoder) -> None:
     """Find what lies nearest to each INPUT in INDEX, a folder made by `metaprior index`.
 
     INPUT is a Parquet file of embeddings, or what `metaprior query` takes: one or more pictures, a table, an array or
-    JSON. The encoder must be the one that the index was made with.
+    JSON. The encoder must be the one that the index was made with, or the next one, which answers in the space of
+    the one before by embed_aligned. --host, --model and what secures a connection are for a server.
     """
     from pipeline.neighbors.search import Index
 
     opened = Index(index)
     found = []
-    with _queries(inputs, **encoder) as queries:
+    with _queries(inputs, opened.record.space, **encoder) as queries:
         queries.require(opened.record, index)
+        if queries.signature:
+            click.echo(f"{queries.origin} answers in the space of {index} by {queries.signature}", err=True)
         for names, codes in queries.batches:
             for name, neighbors in zip(names, opened.search(codes, names, k), strict=True):
                 if as_json:
@@ -53,13 +57,22 @@ def command(index: Path, inputs: tuple[str, ...], k: int, as_json: bool, **encod
 
 
 @contextmanager
-def _queries(inputs: tuple[str, ...], *, serving: Path | None, run: str | None, output: Path, **server) -> Iterator:
+def _queries(
+    inputs: tuple[str, ...],
+    wanted: str,
+    *,
+    serving: Path | None,
+    run: str | None,
+    output: Path,
+    version: int | None,
+    signature: str | None,
+    **server,
+) -> Iterator:
     import os
 
     from models.errors import InputError
-    from pipeline import history, quiet
+    from pipeline import quiet
     from pipeline.neighbors import queries
-    from serving.client import Client
 
     first, *others = inputs
     if first.endswith(".parquet"):
@@ -67,17 +80,24 @@ def _queries(inputs: tuple[str, ...], *, serving: Path | None, run: str | None, 
             raise InputError(f"{others[0]}: one Parquet file at a time; only pictures can be several.")
         yield queries.of_file(Path(first))
         return
-    if server["rest_port"] or server["port"]:
-        folder = serving or (history.serving(output, run) if run else None)
-        address = {"rest_port": server["rest_port"], "grpc_port": server["port"], "model": server["model"]}
+    remote = bool(server["rest_port"] or server["port"])
+    pushed = None if remote and not (serving or run) else options.pushed(serving, run, output)
+    folder, own = (pushed.folder, pushed.version) if pushed else (None, None)
+    if own and version:
+        raise click.UsageError(f"--version: the run {run} is version {own}. Leave one of them out.")
+    of = {"wanted": wanted, "folder": folder, "version": version or own, "signature": signature}
+    if remote:
         where = f"the server at {server['host']}:{server['port'] or server['rest_port']}"
-        with Client(server["host"], **address) as client:
-            yield queries.of_server(client, inputs, folder=folder, version=server["version"], where=where)
+        with options.client(**server) as client:
+            yield queries.of_server(client, inputs, **of, where=where)
         return
-    folder = serving or history.serving(output, run)
+    for option in ("ca", "certificate", "key", "token_file"):
+        if server[option]:
+            flag = f"--{option.replace('_', '-')}"
+            raise click.UsageError(f"{flag}: is for a server. Name its port with --rest-port or --port.")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with quiet.native_noise(), queries.local_client(folder) as client:
-        yield queries.of_server(client, inputs, folder=folder, version=None, where=str(folder))
+    with quiet.native_noise(), queries.local_client(folder, version or own) as client:
+        yield queries.of_server(client, inputs, **of, where=str(folder))
 
 
 def _show(name: str, neighbors: list) -> None:

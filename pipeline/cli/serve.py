@@ -35,6 +35,7 @@ class Serve(click.Command):
 @click.option("--name", help="The model's name for clients; the folder's own name by default.")
 @click.option("--port", help="gRPC; any: a free one, 0: none.  [default: 8500]")
 @click.option("--rest-port", help=f"REST; any: a free one, 0: none.  [default: {REST_PORT}]")
+@click.option("--workers", help="Processes that share the ports.  [default: 1]")
 @click.option("--host", help="The address to listen on.  [default: 127.0.0.1]")
 @options.output
 def command(
@@ -42,7 +43,8 @@ def command(
 ) -> None:
     """Serve the latest blessed encoder, and every newer version as it comes.
 
-    RUN is a run's id, its beginning, or a pipeline's name; the latest run that pushed an encoder by default.
+    RUN is a pipeline's name, or a run's id or its beginning: then the version that this run pushed is served, and no
+    other. By default it is the pipeline of the latest run that pushed an encoder.
     The server speaks TensorFlow Serving's protocol and takes its flags, such as --model_base_path or
     --model_config_file; `python -m serving.server --help` lists them.
     """
@@ -53,9 +55,9 @@ def command(
         _refuse({"RUN": run, "--path": path, "--name": name, "--rest-port": rest_port})
         _serve(flags.options(given))
         return
-    folder = _folder(run, path, output)
+    folder, version = _place(run, path, output)
     ours = {"model_name": name or folder.name, "model_base_path": folder, "max_num_load_retries": RETRIES}
-    ours["enable_metrics"] = True
+    ours |= {"enable_metrics": True, "only_version": version}
     _serve(flags.options(ours | {"rest_api_port": rest_port or REST_PORT} | given))
 
 
@@ -65,32 +67,42 @@ def _refuse(friendly: dict[str, Any]) -> None:
             raise click.UsageError(f"{name} does not go with --model_base_path or --model_config_file.")
 
 
-def _folder(run: str | None, path: Path | None, output: Path) -> Path:
+def _place(run: str | None, path: Path | None, output: Path) -> tuple[Path, int | None]:
     from components.pusher.versions import versions
     from models.errors import InputError
     from pipeline import history
 
-    folder = (path or history.serving(output, run)).resolve()
+    if run and path:
+        raise click.UsageError("RUN and --path: name one of them to serve.")
+    pushed = history.Pushed(path) if path else history.serving(output, run)
+    folder = pushed.folder.resolve()
     if not versions(folder):
         raise InputError(
             f"{folder}: no version to serve. It must hold folders named 1, 2, ...; `metaprior run` pushes them."
         )
-    return folder
+    if not any(folder.glob("[0-9]*/saved_model.pb*")):
+        # Such as a folder of pictures by class: loading would tell of each.
+        raise InputError(
+            f"{folder}: none of its numbered folders holds a saved_model.pb. `metaprior run` pushes such versions; give "
+            "the folder that holds them."
+        )
+    return folder, pushed.version
 
 
 def _serve(wanted: "Options") -> None:
     import logging
-    import os
 
+    from models.errors import InputError
     from pipeline import ports
-    from pipeline.quiet import native_noise
     from serving.server import serve
+    from serving.status import ServingError
 
-    chosen = {"--port": wanted.port, "--rest-port": wanted.rest_api_port}
-    ports.require(wanted.host, {flag: port for flag, port in chosen.items() if isinstance(port, int) and port})
-    # What a request's failure is about goes to who sent it; TensorFlow would write it here a second time.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with native_noise():
-        import tensorflow  # noqa: F401  (here, where what it says of the machine is kept from the terminal)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    serve(wanted)
+    chosen = {"--port": wanted.port, "--rest-port": wanted.rest_api_port}
+    try:
+        ports.require(wanted.host, {flag: port for flag, port in chosen.items() if isinstance(port, int) and port})
+        serve(wanted)
+    except (InputError, ServingError) as error:
+        # As `python -m serving.server` ends: the command line was right, and the server could not start.
+        click.echo(f"metaprior: {error}", err=True)
+        click.get_current_context().exit(1)

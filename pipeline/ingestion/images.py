@@ -43,7 +43,7 @@ class ImageFolder(Source):
     def files(self) -> tuple[str, ...]:
         """Paths of the images relative to the folder, with slashes, sorted."""
         if not self.folder.is_dir():
-            raise InputError(f"data.source: {self.name} is not a folder. Give the folder the images lie in.")
+            raise InputError(f"data.source: {self.data.source} is not a folder. Give the folder the images lie in.")
         found, others = [], 0
         for parent, folders, names in os.walk(self.folder):
             folders[:] = [name for name in folders if not name.startswith(".")]
@@ -52,7 +52,7 @@ class ImageFolder(Source):
             found += [Path(parent, name).relative_to(self.folder).as_posix() for name in images]
         if not found:
             has = f"no images, only {others} other files" if others else "no files"
-            raise InputError(f"data.source: {self.name} holds {has}. PNG, JPEG, GIF and BMP files are read.")
+            raise InputError(f"data.source: {self.data.source} holds {has}. PNG, JPEG, GIF and BMP files are read.")
         return tuple(sorted(found))
 
     def __getstate__(self) -> dict[str, Any]:

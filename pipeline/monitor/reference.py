@@ -80,7 +80,7 @@ def _run(output: Path, name: str | None) -> Run:
         found = history.find(output, name)
         if name != found.pipeline:
             return found
-    folder = history.serving(output, name)
+    folder = history.serving(output, name).folder
     newest = versions(folder)[-1:]
     pushed = (run for run in history.runs(output) if run.serving == folder and [run.version] == newest)
     run = next(pushed, None)

@@ -16,7 +16,17 @@ from components.embedder.files import EMBEDDING, ID, Embeddings, matrix, read
 from models.atomic import placed
 from models.errors import InputError
 from pipeline.failures import disk
-from pipeline.neighbors.record import RECORD_FILE, ROWS_FILE, VECTORS_FILE, VERSION, Kind, Metric, Record, write_record
+from pipeline.neighbors.record import (
+    RECORD_FILE,
+    ROWS_FILE,
+    VECTORS_FILE,
+    VERSION,
+    Kind,
+    Metric,
+    Record,
+    digests,
+    write_record,
+)
 from pipeline.neighbors.vectors import fault, scaled
 
 FLAT_UP_TO, HNSW_UP_TO = 200_000, 1_000_000
@@ -80,6 +90,7 @@ def build(source: Path, target: Path, *, metric: Metric, kind: Kind | None = Non
                 kind=kind,
                 source=str(source),
                 digest=digest,
+                parts=digests(folder),
                 faiss=metadata.version("faiss-cpu"),
                 metaprior=metadata.version("metaprior"),
             )

@@ -1,6 +1,7 @@
 """What is searched for: embeddings of a file, or what a server or the encoder itself makes of inputs."""
 
 import contextlib
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from pipeline import query
 from pipeline.neighbors.record import Record
 from serving.client import Client
 
+ALIGNED = "embed_aligned"
+"""The signature by which an encoder answers in the last blessed space before its own."""
+
 
 @dataclass(frozen=True)
 class Queries:
@@ -24,11 +28,13 @@ class Queries:
         space: id of their space.
         origin: where they are from, for messages.
         batches: names and codes, [n, latent].
+        signature: by which an encoder makes them; None where it is the usual one, or there is no encoder.
     """
 
     space: str
     origin: str
     batches: Iterator[tuple[list[str], np.ndarray]]
+    signature: str | None = None
 
     def require(self, record: Record, index: Path) -> None:
         """Refuses to search an index of another space.
@@ -59,17 +65,29 @@ def of_file(path: Path) -> Queries:
 
 
 def of_server(
-    client: Client, given: tuple[str, ...], *, folder: Path | None, version: int | None, where: str
+    client: Client,
+    given: tuple[str, ...],
+    *,
+    wanted: str,
+    folder: Path | None,
+    version: int | None,
+    signature: str | None = None,
+    where: str,
 ) -> Queries:
     """Returns what a server makes of inputs.
 
-    A server that does not say which space it answers in, as the stock TF Serving, is believed to serve a folder.
+    An encoder that is of another space than the index, and was aligned to that of the index, is asked by
+    `embed_aligned`. A server that does not say which space it answers in, as the stock TF Serving, is believed to
+    serve a folder.
 
     Args:
         client: the connection.
         given: inputs as `query.ask` takes them.
+        wanted: space of the index.
         folder: a folder of versions; None where there is none to believe in.
         version: a version to ask, the newest that is served by default.
+        signature: a signature to ask by; None for `embed` or, where only that one is of the wanted space,
+            `embed_aligned`.
         where: what messages call the server.
 
     Raises:
@@ -78,15 +96,40 @@ def of_server(
     """
     with query.hint_where_no_server_is():
         known = client.metadata(version=version)
-    record = None if folder is None else folder / str(known.version)
-    space = known.space or (read_metadata(record)["space"] if record and (record / METADATA).is_file() else None)
-    if not space:
+    place = None if folder is None else folder / str(known.version)
+    record = read_metadata(place) if place and (place / METADATA).is_file() else {}
+    own, aligned = known.space or record.get("space"), (record.get("aligned_to") or {}).get("space")
+    origin = f"version {known.version} of {where}"
+    names = [signature] if signature else [None, *([ALIGNED] if ALIGNED in known.signatures else [])]
+    for name in names:
+        space = aligned if _leads_across(name) else own
+        if space not in (None, wanted):
+            continue
+        parts = query.ask(
+            client, given, signature=name, version=known.version
+        )  # one version, although a newer may come
+        if space is None and _leads_across(name):
+            space, parts = _told(parts)
+        if space == wanted:
+            return Queries(wanted, origin, _codes(parts, where), name)
+    space = aligned if _leads_across(signature) else own
+    if space is None:
         raise InputError(
             f"{where}: does not say which space version {known.version} is of. Name the folder that is served there: "
             "--serving FOLDER."
         )
-    parts = query.ask(client, given, version=known.version)  # one version for all, although a newer may come
-    return Queries(space, f"version {known.version} of {where}", _codes(parts, where))
+    return Queries(space, origin, iter(()), signature)
+
+
+def _leads_across(signature: str | None) -> bool:
+    return signature is not None and signature.removesuffix(query.BYTES) == ALIGNED
+
+
+def _told(parts: Iterator[query.Part]) -> tuple[str | None, Iterator[query.Part]]:
+    """Returns the space that the first of some answers names, and all of them."""
+    with query.hint_where_no_server_is():
+        first = next(parts, None)
+    return (None, parts) if first is None else (first[1].space, itertools.chain([first], parts))
 
 
 def _codes(parts: Iterable[query.Part], where: str) -> Iterator[tuple[list[str], np.ndarray]]:
@@ -98,24 +141,32 @@ def _codes(parts: Iterable[query.Part], where: str) -> Iterator[tuple[list[str],
 
 
 @contextlib.contextmanager
-def local_client(folder: Path) -> Iterator[Client]:
-    """Gives a client of the newest version in a folder, served inside this process for as long as the block runs.
+def local_client(folder: Path, version: int | None = None) -> Iterator[Client]:
+    """Gives a client of one version in a folder, served inside this process for as long as the block runs.
+
+    Args:
+        folder: the folder of versions.
+        version: the version, the newest by default.
 
     Raises:
-        InputError: if there is none that can be loaded.
+        InputError: if there is none.
     """
     from serving.server import Options, Server
 
     options = {
         "model_name": "encoder",
         "model_base_path": folder,
+        "only_version": version,
         "port": 0,
         "rest_api_port": "any",
         "file_system_poll_wait_seconds": 0,  # one look, one attempt, no warm-up: it is for a few requests
         "max_num_load_retries": 0,
         "enable_model_warmup": False,
     }
-    if not versions(folder):
+    there = versions(folder)
+    if not there:
         raise InputError(f"{folder}: no encoder was pushed there yet. Run `metaprior run` first.")
+    if version is not None and version not in there:
+        raise InputError(f"{folder}: has no version {version}. There are: {', '.join(map(str, there))}.")
     with Server(Options.model_validate(options)) as server, Client(rest_port=server.rest_port) as client:
         yield client

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from components.embedder.files import ID
 from models.errors import InputError
 from pipeline.neighbors.build import LABEL
-from pipeline.neighbors.record import ROWS_FILE, VECTORS_FILE, Record, read_index_record
+from pipeline.neighbors.record import ROWS_FILE, VECTORS_FILE, Record, check_parts, read_index_record
 from pipeline.neighbors.vectors import distances, fault, scaled
 
 
@@ -31,11 +31,12 @@ class Index:
         folder: its folder.
 
     Raises:
-        InputError: if it is not an index, or its parts do not belong together.
+        InputError: if it is not an index, or one of its parts is not as it was written.
     """
 
     def __init__(self, folder: Path):
         self.record = read_index_record(folder)
+        check_parts(self.record, folder)
         self._vectors = _vectors(folder, self.record)
         rows = _rows(folder / ROWS_FILE)
         self._ids = rows.column(ID)

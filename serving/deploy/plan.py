@@ -28,18 +28,22 @@ class Plan:
         model: what is served.
         labels: versions by label; with labels, exactly their versions are loaded.
         latest: how many of the newest versions are loaded where there are no labels.
+        only: the one version that is loaded; there are no labels then.
         replicas: the fewest servers on Kubernetes; load may make it `growth` times as many.
         cpus: cores of one server.
         host: address of this machine that Compose publishes ports on.
+        above: the folder that holds the model's, as Compose finds it from the files' own folder.
         growth: how many times as many servers load may start.
     """
 
     model: Model
     labels: Mapping[str, int] = field(default_factory=dict)
     latest: int = 1
+    only: int | None = None
     replicas: int = 2
     cpus: int = 2
     host: str = "127.0.0.1"
+    above: str = ".."
     growth: int = 4
 
     @property
@@ -55,8 +59,8 @@ class Plan:
 
     @property
     def versions(self) -> tuple[int, ...]:
-        """The versions that are loaded because a label names them, in ascending order."""
-        return tuple(sorted(set(self.labels.values())))
+        """The versions that are loaded because they are named, in ascending order; none where the newest are."""
+        return (self.only,) if self.only is not None else tuple(sorted(set(self.labels.values())))
 
     @property
     def batched(self) -> bool:
@@ -80,6 +84,11 @@ class Plan:
         loaded = 1 + (len(self.versions) or self.latest)
         needed = BASE_MEMORY + HEAVIER * loaded * self.model.size / MIB
         return STEP * math.ceil(needed / STEP)
+
+    @property
+    def memory_limit(self) -> int:
+        """MiB after which a server is ended: twice the estimate, as activations depend on the requests."""
+        return 2 * self.memory
 
     @property
     def storage(self) -> int:

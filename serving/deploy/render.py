@@ -1,5 +1,6 @@
 """A plan as files, by their paths in a folder of their own."""
 
+import shlex
 from importlib import resources
 
 import jinja2
@@ -60,6 +61,7 @@ def render(plan: Plan) -> dict[str, str]:
     values = {
         "plan": plan,
         "model": plan.model.name,
+        "above": shlex.quote(plan.above),
         "images": IMAGES,
         "metrics_path": metrics.PATH,
         "server_errors": SERVER_ERRORS,
