@@ -1,6 +1,6 @@
 """Training speed: `model.fit` as `models.training` runs it, beside a loop written by hand and beside pythae.
 
-    python -m benchmarks.training [--rounds 5] [--threads 1] [--only 'vae mlp' 'vae conv'] [--other-xla]
+    python -m benchmarks.training [--rounds 5] [--threads 1] [--only 'vae mlp' 'vae conv'] [--other-xla] [--times 10]
 
 Same network, batch, optimizer and likelihood everywhere, data in memory, steady state, as many cores as threads.
 Runs alternate, so that other load on the machine meets all of them; printed are medians over the rounds of the
@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -278,6 +278,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="CASE", help=", ".join(names))
+    parser.add_argument("--times", type=int, default=1, help="so many times the steps in a run, which is an epoch")
     parser.add_argument("--other-xla", action="store_true", help="also the choice of XLA that is not made (mlp)")
     parser.add_argument("--no-peer", action="store_true", help="leave pythae out")
     arguments = parser.parse_args()
@@ -293,6 +294,7 @@ def main() -> None:
                 print(f"{error} The rows beside pythae are left out.", flush=True)
         for case in CASES:
             if case.name in arguments.only:
+                case = replace(case, steps=arguments.times * case.steps)
                 compare(case, peer, rounds=arguments.rounds, other_xla=arguments.other_xla)
 
 

@@ -108,8 +108,8 @@ class Watch(Callback):
             epochs=self._plan.epochs if short else None,
         )
         text = (
-            f"{COLLAPSE}: {found.active_units} of {found.latent} units carry information (rate {rate:.2f} nats after "
-            f"epoch {epochs}). {advice}"
+            f"{COLLAPSE}: {found.active_units} of {found.latent} units carry information (rate {rate:.2f} nats on the "
+            f"evaluation split after epoch {epochs}). {advice}"
         )
         self._state.warnings.append(text)
         for log in (_log, _progress):  # the log file has no progress, and the console nothing else

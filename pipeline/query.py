@@ -121,9 +121,8 @@ def _blame(client: Client, paths: Sequence[Path], asked: Mapping[str, Any]) -> N
         except InvalidRequest as refusal:
             if str(path) in refusal.message:
                 raise _plainly(refusal) from None
-            if not query_inputs.decodes(path):
-                raise InputError(f"{path}: cannot be decoded as an image. Replace it or leave it out.") from None
-            raise InputError(f"{path}: the server refuses it: {_plainly(refusal).message}") from None
+            words = _plainly(refusal).message.rstrip(".")
+            raise InputError(f"{path}: the server refuses it: {words}. Replace it or leave it out.") from None
 
 
 def _plainly(refusal: InvalidRequest) -> InvalidRequest:

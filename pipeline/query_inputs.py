@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from PIL import Image
 
 from models.errors import InputError
 from pipeline.config import Data
@@ -150,16 +149,6 @@ def _column(column: pa.Array, *, text: bool, what: tuple[Path, str, int]) -> pa.
             "cell empty if it is missing."
         )
     return pc.fill_null(numbers, float("nan"))
-
-
-def decodes(path: Path) -> bool:
-    """Tells whether a picture can be decoded, all of it."""
-    try:
-        with Image.open(path) as image:
-            image.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return False
-    return True
 
 
 def _json(text: str, info: Info, *, origin: str) -> Inputs:

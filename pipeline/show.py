@@ -122,7 +122,7 @@ def _compatible(evaluation: Evaluation, summary: Summary, data: str) -> list[str
 
 def _learned(summary: Summary, data: str) -> list[str]:
     evaluation = read_evaluation(Path(summary.evaluation))
-    lines = ["", "What was learned:", *(f"  {line}" for line in console_summary(evaluation))]
+    lines = ["", "What was learned, by the test split:", *(f"  {line}" for line in console_summary(evaluation))]
     lines += [f"  Warning: {warning}" for warning in summary.warnings]
     lines += [f"  {reason}" for reason in summary.reasons if not any(reason in line for line in lines)]
     lines += [f"  {line}" for line in _compatible(evaluation, summary, data)]

@@ -1,13 +1,14 @@
 """Long work beside an event loop: on few threads, in slices, and only as long as somebody waits for it."""
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-LONG = 1 << 16  # bytes of JSON from which on a change of threads costs less than the work
+LONG = 1 << 17  # bytes of JSON from which on a change of threads costs less than the work
 SHARE, BREATH = 1e-3, 1e-4  # seconds of work, and between
 VALUES = 1 << 14  # of a document, let go of at a time
 DEEPEST = 32  # lists and objects within each other whose values are counted
@@ -96,7 +97,9 @@ class Aside:
 
     def let_go(self, document: Any) -> None:
         """Discards a long document that nobody needs any more."""
-        self._pool.submit(discard, document)
+        # A request that outlives the server's grace comes after the end of the threads.
+        with contextlib.suppress(RuntimeError):
+            self._pool.submit(discard, document)
 
     def close(self) -> None:
         """Ends the threads, once they are idle."""

@@ -141,7 +141,7 @@ class Plan:
         if name not in known:
             raise unfit(f"model {self.target.model} has no signature {name}; it has {', '.join(sorted(known))}.")
         arrays = to_arrays(inputs, name, known[name])
-        pieces = split(arrays, known[name], self.limits) if self.independent else [arrays]
+        pieces: list[Arrays] = split(arrays, known[name], self.limits) if self.independent else [arrays]
         return Prepared(name, known[name], pieces)
 
     def requests(self, prepared: Prepared) -> list[Call[Answer]]:

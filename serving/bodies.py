@@ -1,4 +1,4 @@
-"""Bodies of HTTP requests: read and unpacked by TF Serving's rules, within a limit."""
+"""Bodies of HTTP requests and answers: read and unpacked by TF Serving's rules, within a limit, and sent."""
 
 import zlib
 from collections.abc import AsyncIterator
@@ -8,6 +8,9 @@ from aiohttp import ClientPayloadError, HttpVersion11, web
 from aiohttp.http_exceptions import BadHttpMessage
 
 from serving.aside import LONG, Aside, Pause, no_pause
+from serving.codec import malformed
+from serving.nests import shown
+from serving.prediction import DEFAULT_SIGNATURE
 from serving.status import Code, ServingError, invalid
 
 GZIP = 16 + zlib.MAX_WBITS
@@ -75,6 +78,20 @@ async def read(request: web.BaseRequest, limit: int, aside: Aside) -> bytes | by
         return body
     # A small one may be long when it is unpacked.
     return await aside.run(len(body) > LONG // MOST_PACKED, _gunzip, body, limit)
+
+
+def signature_name(document: object) -> str:
+    """Returns the name of the signature that a body asks for.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT, the body is no object, or the name no string.
+    """
+    if not isinstance(document, dict):
+        raise invalid(f"JSON Value: {shown(document)} Is not object")
+    name = document.get("signature_name", "")
+    if not isinstance(name, str):
+        raise malformed(document, "not formatted correctly. 'signature_name' key must be a string value.")
+    return name or DEFAULT_SIGNATURE
 
 
 def sent(body: bytes | bytearray, headers: dict[str, str]) -> dict[str, Any]:

@@ -13,7 +13,6 @@ import numpy as np
 from serving.aside import Pause, no_pause
 from serving.documents import dumps, together
 from serving.nests import RANGES, SLICE, decode, is_base64, shown
-from serving.prediction import DEFAULT_SIGNATURE
 from serving.status import ServingError, invalid
 from serving.tensors import BY_NUMPY, Kind
 
@@ -260,17 +259,3 @@ def malformed(document: Any, reason: str) -> ServingError:
 
 def _bracketed(shape: tuple[int, ...]) -> str:
     return f"[{','.join(map(str, shape))}]"
-
-
-def signature_name(document: object) -> str:
-    """Returns the name of the signature that a body asks for.
-
-    Raises:
-        ServingError: INVALID_ARGUMENT, the body is no object, or the name no string.
-    """
-    if not isinstance(document, dict):
-        raise invalid(f"JSON Value: {shown(document)} Is not object")
-    name = document.get("signature_name", "")
-    if not isinstance(name, str):
-        raise malformed(document, "not formatted correctly. 'signature_name' key must be a string value.")
-    return name or DEFAULT_SIGNATURE

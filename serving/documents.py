@@ -11,12 +11,13 @@ import numpy as np
 import orjson
 
 from serving import cutting
-from serving.aside import LONG, Pause, no_pause
+from serving.aside import Pause, no_pause
 from serving.status import invalid
 
 # Tokens that json has not; strings are there to be passed over. Possessive: linear whatever the text.
 TOKENS = re.compile(r'"(?:[^"\\]|\\.)*+"?|Inf(?!inity)|-NaN', re.DOTALL)
 SPELLED = {"Inf": "Infinity", "-NaN": "NaN"}
+LONG = 1 << 18  # bytes parsed at once
 DIGITS = 20  # most of an integer's
 
 

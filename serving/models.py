@@ -210,7 +210,9 @@ class Models:
 
     def _check_labels(self, config: ModelConfig) -> None:
         """Refuses labels whose version does not serve before the change."""
-        ahead = ". At the start none is: give --allow_version_labels_for_unavailable_models." if not self._configs else ""
+        ahead = (
+            ". At the start none is: give --allow_version_labels_for_unavailable_models." if not self._configs else ""
+        )
         serving = {version.number for version in self.status(config.name) if version.serves}
         old: Mapping[str, int] = self._configs[config.name].labels if config.name in self._configs else {}
         for label, number in config.labels.items():

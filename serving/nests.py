@@ -156,19 +156,30 @@ def _strings(leaves: list[Any]) -> np.ndarray | None:
     return array
 
 
+def _integers(leaves: list[Any], kind: Kind, exact: int) -> np.ndarray | None:
+    try:
+        array = np.frombuffer(pack(f"{len(leaves)}q", *leaves), np.int64)
+    except StructError:
+        return None
+    fits = not leaves or (np.minimum.reduce(array) > -exact and np.maximum.reduce(array) < exact)
+    return array.astype(kind.numpy) if fits else None
+
+
 def _floats(leaves: list[Any], kind: Kind, types: list[type]) -> np.ndarray | None:
     letter, exact, largest = FLOATS[kind.name]
     integral = len(leaves) - types.count(float)
     # Packing would take bools, too.
     if integral and types.count(int) != integral:
         return None
+    if integral == len(leaves):
+        return _integers(leaves, kind, exact)
     try:
         array = np.frombuffer(pack(f"{len(leaves)}{letter}", *leaves), kind.numpy)
     except (StructError, OverflowError):
         return None
     bound = exact if integral else largest
     # NaN compares false; a number above the largest has become it, or an infinity.
-    if not leaves or (np.minimum.reduce(array) > -bound and np.maximum.reduce(array) < bound):
+    if np.minimum.reduce(array) > -bound and np.maximum.reduce(array) < bound:
         return array
     # One by one in kind, still all at once: infinities and NaN fit, and large numbers that are no integers.
     integers = np.array([leaf for leaf in leaves if type(leaf) is int], np.float64)

@@ -222,7 +222,7 @@ class Rest:
     async def _predict(
         self, request: web.BaseRequest, spec: model_pb2.ModelSpec, verb: str, document: Any, is_long: bool
     ) -> bytes:
-        name = codec.signature_name(document)
+        name = bodies.signature_name(document)
         if method := INFERENCE.get(verb):
             given = await self._aside.run(is_long, examples.read, document)
             with self._service.lease(spec) as (number, servable):

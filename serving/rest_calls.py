@@ -6,11 +6,11 @@ from urllib.parse import quote
 
 import numpy as np
 
-from serving import codec, documents, errors, wire
+from serving import documents, errors, wire
 from serving.answer import Answer
 from serving.nests import decode
 from serving.status import HTTP, Code, ServingError
-from serving.tensors import BY_NAME
+from serving.tensors import BY_NAME, Kind
 
 # REST tells an HTTP status only: of the codes behind one, the first is the likeliest.
 TOO_LARGE = 413
@@ -34,8 +34,8 @@ class RestCalls:
         """Posts columns, strings in base64, and reads columns."""
 
         def body() -> bytes:
-            if unwritable := {tensor.kind.name for tensor in info.inputs.values()} - codec.WRITABLE:
-                raise errors.error(Code.UNIMPLEMENTED, f"JSON holds no {min(unwritable)}. Ask over gRPC.")
+            for tensor in info.inputs.values():
+                _check_kind(tensor.kind)
             columns = {alias: _to_json(array) for alias, array in inputs.items()}
             return documents.dumps({"signature_name": target.signature, "inputs": columns})
 
@@ -135,6 +135,11 @@ def _path(target: wire.Target) -> str:
     elif target.label is not None:
         which = f"/labels/{quote(target.label, safe='')}"
     return f"/v1/models/{quote(target.model, safe='')}{which}"
+
+
+def _check_kind(kind: Kind) -> None:
+    if kind.numpy.kind not in "biuO" and kind.name not in ("float", "double"):
+        raise errors.error(Code.UNIMPLEMENTED, f"JSON holds no {kind.name}. Ask over gRPC.")
 
 
 def _to_json(array: np.ndarray) -> Any:

@@ -200,10 +200,10 @@ def serve(options: Options) -> None:
     if options.workers > 1:
         supervisor.supervise(options)
         return
+    settings.check(options)  # what is wrong with a file is told before TensorFlow takes its seconds
     ending.await_signals(options.shutdown_delay_seconds + options.shutdown_grace_seconds)
     server = None
     try:
-        settings.check(options)  # what is wrong with a file is told before TensorFlow takes its seconds
         process.import_tensorflow()
         server = Server(options)
         if not options.xla_cpu_compilation_enabled:

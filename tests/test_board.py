@@ -51,8 +51,8 @@ def training(digits, folder, *, beta, epochs, latent=4, **section):
 def collapse(run, *, epoch, advice):
     """The warning of a training after an epoch, with the rate that its history has for it."""
     rate = run.state.history[epoch - 1]["eval"]["rate"]
-    units = "0 of 4 units carry information"
-    return f"training: posterior collapse: {units} (rate {rate:.2f} nats after epoch {epoch}). {advice}"
+    units, where = "0 of 4 units carry information", f"on the evaluation split after epoch {epoch}"
+    return f"training: posterior collapse: {units} (rate {rate:.2f} nats {where}). {advice}"
 
 
 def remedy(first):

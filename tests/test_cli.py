@@ -58,6 +58,11 @@ def test_the_readme_speaks_of_the_verbs_as_they_are():
     assert not re.search(r"query embed|nothing is written elsewhere", text)
 
 
+def test_without_a_verb_it_prints_its_help():
+    done = invoke()
+    assert (done.exit_code, done.stdout, done.stderr) == (2, "", invoke("--help").output)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

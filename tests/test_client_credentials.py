@@ -56,7 +56,7 @@ def test_a_client_with_certificate_and_token_is_answered_sync_and_async(protocol
 def test_a_server_of_another_authority_is_not_trusted_and_not_asked_again(protocol, pems):
     stranger = Credentials(ca=pems.path("other"))
     with STUBS[protocol](certificates=pems) as (port, seen):
-        told = r"^UNAVAILABLE: The certificate of \S*127.0.0.1:\d+ is not trusted: .*certificate.*\. Give its authority's as "
+        told = r"^UNAVAILABLE: The certificate of \S*127.0.0.1:\d+ is not trusted: .*certificate.*\. Give its author"
         with pytest.raises(Untrusted, match=told):
             ask(protocol, port, stranger)
         with pytest.raises(Untrusted, match=told):

@@ -89,17 +89,24 @@ def test_a_server_that_says_when_to_come_back_is_left_alone_until_then(protocol,
 
 def test_a_server_that_wants_no_repetition_gets_none():
     told = {"grpc-retry-pushback-ms": "-1"}
-    with refusing("grpc", 503, 9, told) as (where, asked), Client(**where, timeout=None, attempts=None) as client:
-        with pytest.raises(Unavailable, match="^UNAVAILABLE: busy$"):
-            client.metadata()
+    settings = {"timeout": None, "attempts": None}
+    with (
+        refusing("grpc", 503, 9, told) as (where, asked),
+        Client(**where, **settings) as client,
+        pytest.raises(Unavailable, match="^UNAVAILABLE: busy$"),
+    ):
+        client.metadata()
     assert len(asked) == 1
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "rest"])
 def test_what_is_too_large_once_is_too_large_for_ever(protocol):
-    with refusing(protocol, 413, 9, {}) as (where, asked), Client(**where, attempts=None) as client:
-        with pytest.raises(TooLarge):
-            client.metadata()
+    with (
+        refusing(protocol, 413, 9, {}) as (where, asked),
+        Client(**where, attempts=None) as client,
+        pytest.raises(TooLarge),
+    ):
+        client.metadata()
     assert len(asked) == 1
 
 

@@ -171,7 +171,9 @@ def test_compose_takes_its_file(written):
     assert services["serving"]["command"] == container["args"]
     amounts = {"requests": services["serving"]["mem_reservation"], "limits": services["serving"]["mem_limit"]}
     resources = container["resources"]
-    assert {name: f"{amount[:-1]}Mi" for name, amount in amounts.items()} == {n: resources[n]["memory"] for n in amounts}
+    assert {name: f"{amount[:-1]}Mi" for name, amount in amounts.items()} == {
+        n: resources[n]["memory"] for n in amounts
+    }
     assert int(amounts["limits"][:-1]) == 2 * written.plan.memory
 
 

@@ -195,6 +195,8 @@ def test_the_verdict_is_one_line(reference, tmp_path):
         f"against 300 evaluated; {SPACE}"
     )
     calm = dataclasses.replace(found, drifted=(), rate=None, dimensions=found.dimensions[:1])
+    sure = dataclasses.replace(found, kernel=dataclasses.replace(found.kernel, p_value=0.0))
+    assert f"MMD^2 {found.kernel.mmd2:.4f} (p < 1e-300); 1 of 4" in in_words(sure)
     calm = dataclasses.replace(calm, live=dataclasses.replace(found.live, nonfinite=2))
     assert in_words(calm) == (
         f"no drift: MMD^2 {found.kernel.mmd2:.4f} (p 0.002); 0 of 1 dimensions moved (largest KS "

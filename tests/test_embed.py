@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import artifacts
+import keras
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -51,6 +52,18 @@ def test_the_array_of_an_npz_file_is_chosen_by_its_name(serving, exported, tmp_p
     assert table.column("id").to_pylist() == [f"scan {n}" for n in range(30)]
     expected = exported["digits"].signatures.embed({"image": (255 - images)[..., None]})["embedding"]
     np.testing.assert_allclose(table.column("embedding").to_pylist(), expected, atol=1e-5)
+
+
+def test_a_picture_that_cannot_be_decoded_is_told_in_a_line(serving, tmp_path):
+    (tmp_path / "photos").mkdir()
+    keras.utils.save_img(tmp_path / "photos" / "a.png", np.zeros([8, 8, 1]))
+    (tmp_path / "photos" / "b.png").write_bytes((tmp_path / "photos" / "a.png").read_bytes()[:40])
+    done = embed(tmp_path / "photos", tmp_path / "codes.parquet", serving)
+    path = tmp_path / "photos" / "b.png"
+    assert (done.exit_code, done.stderr) == (
+        2,
+        f"metaprior: {path}: cannot be decoded as an image. Replace it or take it out of the folder.\n",
+    )
 
 
 def test_as_many_sprites_are_embedded_as_are_asked_for(serving, tmp_path):

@@ -57,7 +57,7 @@ def test_where_the_shell_does_not_find_the_command_its_path_is_told(monkeypatch)
 def test_a_run_ends_with_what_was_learned_and_the_next_commands(config, summary):
     lines = ending(view_of([*WHOLE, summary]), 0, config)
     text = "\n".join(lines)
-    assert lines[1] == "What was learned:"
+    assert lines[1] == "What was learned, by the test split:"
     assert "6.50 nats" in text
     assert "0.930" in text
     assert "PCA 0.900" in text

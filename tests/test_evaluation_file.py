@@ -1,11 +1,13 @@
 """What the evaluator leaves behind: evaluation.json, the report, the blessing."""
 
 import json
+import re
 from pathlib import Path
 
 import embeddings
 import pytest
 
+from components.artifacts import RUN
 from components.evaluator.schema import read_evaluation, write_evaluation
 from components.evaluator.settings import Bound, Settings
 from models.errors import InputError
@@ -90,12 +92,13 @@ def run_component(root: Path, folder: Path, tfx_types, bless: dict, baseline=Non
     return model, evaluation, blessing
 
 
-def test_a_blessed_model_is_what_the_resolver_finds(root, tmp_path, tfx_types):
+def test_a_blessed_model_is_what_the_resolver_finds(root, tmp_path, tfx_types, monkeypatch):
     from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
 
     standard = tfx_types[0]
     before = standard.Model()
     before.uri, before.id = "models/3", 3
+    monkeypatch.setenv(RUN, "20260701-100000")
     model, evaluation, blessing = run_component(root, tmp_path, tfx_types, {"active_units": {"min": 2}}, [before])
     resolved = LatestBlessedModelStrategy().resolve_artifacts(
         None, {"model": [before, model], "model_blessing": [blessing]}
@@ -107,7 +110,9 @@ def test_a_blessed_model_is_what_the_resolver_finds(root, tmp_path, tfx_types):
     assert (evaluation.space, evaluation.recipe, evaluation.data) == ("beta_vae-6-0123456789ab", "beta_vae", "digits")
     assert (evaluation.blessed, evaluation.reasons) == (1, "")
     assert read_evaluation(tmp_path / "evaluation" / "evaluation.json").blessed
-    assert (tmp_path / "evaluation" / "report.html").read_text().startswith("<!DOCTYPE html>")
+    page = (tmp_path / "evaluation" / "report.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert re.search(r"; measured \d{4}-\d\d-\d\d \d\d:\d\d UTC in run 20260701-100000</p>", page)
 
 
 def test_a_refused_model_is_not_found_and_the_reason_is_kept(root, tmp_path, tfx_types):

@@ -4,7 +4,6 @@ import json
 
 import encoders
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from encoders import OTHER, SPACE, write_codes
@@ -101,9 +100,10 @@ def test_a_run_is_served_and_deployed_alone(runs, tmp_path, monkeypatch):
     policies = [config.model_config_list.config[0].model_version_policy for config in configs]
     assert [list(policy.specific.versions) for policy in policies] == [[1], []]
     assert policies[1].latest.num_versions == 1
-    assert "versions  the 5 newest, 2 there" in run(
-        "deploy", "toy", "--output", runs, "--out", tmp_path / "five", "--latest", 5
-    ).output
+    assert (
+        "versions  the 5 newest, 2 there"
+        in run("deploy", "toy", "--output", runs, "--out", tmp_path / "five", "--latest", 5).output
+    )
 
 
 @pytest.mark.parametrize(

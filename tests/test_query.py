@@ -101,6 +101,15 @@ def test_json_is_taken_in_rows_and_in_columns_from_text_and_file(query, text, tm
     assert query(text).output == query("rows.json").output == "0  2.00 nats  1.000 1.000\n1  3.00 nats  2.000 1.000\n"
 
 
+@pytest.mark.parametrize(
+    "text",
+    ['[{"age": 1, "job": null}, {"age": null, "job": "y"}]', '{"age": [1, null], "job": [null, "y"]}'],
+)
+def test_null_is_a_missing_cell(query, text):
+    assert query(text).output == "0  1.00 nats  1.000 0.000\n1  0.00 nats  -1.000 1.000\n"
+    assert json.loads(query('["quiet", null]', "--signature", "shout", "--json").output)[1]["loud"] == ""
+
+
 def test_another_signature_is_answered_as_it_is(query):
     done = query('["quiet"]', "--signature", "shout", "--json")
     assert json.loads(done.output) == [{"input": "0", "loud": "QUIET"}]
@@ -168,6 +177,13 @@ def test_the_servers_own_refusal_is_one_line(query):
     told = refusal(query('[{"age": 1}]'))
     assert told.startswith("metaprior: INVALID_ARGUMENT: ")
     assert len(told.splitlines()) == 1
+
+
+def test_a_model_that_is_not_there_is_told_with_how_to_name_another(query):
+    for arguments in (["--model", "none"], ["--model", "none", '[{"age": 1, "job": "x"}]'], ["--version", "9"]):
+        told = refusal(query(*arguments))
+        assert told.startswith("metaprior: NOT_FOUND: ")
+        assert told.endswith("Is it served under another name, or in another version? --model and --version choose.\n")
 
 
 def test_no_server_is_told_with_how_to_start_one():

@@ -64,7 +64,7 @@ def test_every_panel_has_its_numbers(read):
         "log of 180 examples, 5.19",
         "shape in dimension 0 (77%), scale in dimension 1 (83%)",
         "Advantage of membership inference 0.110",
-        "Rate a rise of at most 0.5 6.20 5.10 p = 0.012 not met",
+        "Rate at most 0.5 above the last blessed 6.20 5.10 p = 0.012 not met",
         "Linear probe, all labels at least 0.8 0.900 met",
         "Not measured: slices by sex. Reason: fewer than 20 examples: Other.",
         "Not measured: disentanglement; k-NN, all labels of price. Reason: too few examples.",

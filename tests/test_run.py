@@ -57,7 +57,8 @@ def test_a_run_ends_with_a_blessed_pushed_encoder(finished):
     assert "Blessed: all 2 bounds are met." in finished.output
     assert versions(finished.root / "serving" / "encoder") == [1]
     assert record(finished.root)["recipe"] == "beta_vae"
-    assert len(list(finished.root.glob("RepresentationEvaluator/evaluation/*/report.html"))) == 1
+    [report] = finished.root.glob("RepresentationEvaluator/evaluation/*/report.html")
+    assert re.search(r" UTC in run \d{8}-\d{6}</p>", report.read_text())
 
 
 def test_a_run_prints_the_probe_beside_the_baselines(finished):

@@ -124,7 +124,7 @@ def test_a_nest_in_slices_is_the_nest_and_its_first_fault_is_the_same(tiny_piece
 @pytest.mark.parametrize("named", [False, True])
 @pytest.mark.parametrize("wrong", [0, 1, 700, 999])
 def test_the_first_wrong_row_is_found_among_many(named, wrong):
-    rows = [[float(number)] for number in range(1000)]
+    rows: list[list[object]] = [[float(number)] for number in range(1000)]
     rows[wrong] = ["x"]
     rows[-1] = [None]
     kind = {"x": BY_NAME["float"]}

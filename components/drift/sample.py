@@ -72,7 +72,7 @@ def draw(embeddings: Embeddings, size: int, *, since: datetime.datetime | None =
         rows = np.concatenate([rows, values[finite]])
         smallest = np.argsort(keys, kind="stable")[:size]
         keys, rows = keys[smallest], rows[smallest]
-    rates = rows[:, embeddings.latent:].ravel()
+    rates = rows[:, embeddings.latent :].ravel()
     rates = rates[~np.isnan(rates)]
     return Sample(rows[:, : embeddings.latent], rates if len(rates) else None, total, nonfinite)
 

@@ -30,8 +30,8 @@ PANELS = {"disentanglement": DISENTANGLEMENT, "clusters": CLUSTERING, "leakage":
 LIMITS = {
     "min": "at least {}",
     "max": "at most {}",
-    "drop": "at most {} below the last",
-    "rise": "at most {} above the last",
+    "drop": "at most {} below the last blessed",
+    "rise": "at most {} above the last blessed",
 }
 
 

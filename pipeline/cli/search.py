@@ -44,8 +44,6 @@ def command(index: Path, inputs: tuple[str, ...], k: int, as_json: bool, **encod
     found = []
     with _queries(inputs, opened.record.space, **encoder) as queries:
         queries.require(opened.record, index)
-        if queries.signature:
-            click.echo(f"{queries.origin} answers in the space of {index} by {queries.signature}", err=True)
         for names, codes in queries.batches:
             for name, neighbors in zip(names, opened.search(codes, names, k), strict=True):
                 if as_json:
@@ -54,6 +52,8 @@ def command(index: Path, inputs: tuple[str, ...], k: int, as_json: bool, **encod
                     _show(name, neighbors)
     if as_json:
         options.print_json(found)
+    if queries.signature:  # here, because inside the block nothing reaches a terminal but the answer
+        click.echo(f"{queries.origin} answers in the space of {index} by {queries.signature}", err=True)
 
 
 @contextmanager

@@ -83,8 +83,8 @@ def _place(run: str | None, path: Path | None, output: Path) -> tuple[Path, int 
     if not any(folder.glob("[0-9]*/saved_model.pb*")):
         # Such as a folder of pictures by class: loading would tell of each.
         raise InputError(
-            f"{folder}: none of its numbered folders holds a saved_model.pb. `metaprior run` pushes such versions; give "
-            "the folder that holds them."
+            f"{folder}: none of its numbered folders holds a saved_model.pb. `metaprior run` pushes such versions; "
+            "give the folder that holds them."
         )
     return folder, pushed.version
 

@@ -45,7 +45,9 @@ class Table(Source):
         files = sorted(file for file in path.iterdir() if table_files.is_table(file.name))
         if not files:
             endings = ", ".join(table_files.SUFFIXES)
-            raise InputError(f"data.source: no tables in the folder {self.data.source}. Their names must end in {endings}.")
+            raise InputError(
+                f"data.source: no tables in the folder {self.data.source}. Their names must end in {endings}."
+            )
         return files
 
     @cached_property

@@ -100,25 +100,24 @@ def of_server(
     record = read_metadata(place) if place and (place / METADATA).is_file() else {}
     own, aligned = known.space or record.get("space"), (record.get("aligned_to") or {}).get("space")
     origin = f"version {known.version} of {where}"
-    names = [signature] if signature else [None, *([ALIGNED] if ALIGNED in known.signatures else [])]
-    for name in names:
-        space = aligned if _leads_across(name) else own
-        if space not in (None, wanted):
-            continue
+    first: str | None = None  # the space that a refusal names
+    for name in [signature] if signature else [None, *({ALIGNED} & known.signatures.keys())]:
         parts = query.ask(
             client, given, signature=name, version=known.version
         )  # one version, although a newer may come
+        space = aligned if _leads_across(name) else own
         if space is None and _leads_across(name):
-            space, parts = _told(parts)
+            with contextlib.nullcontext() if signature else contextlib.suppress(InputError):  # such as of pictures
+                space, parts = _told(parts)
         if space == wanted:
             return Queries(wanted, origin, _codes(parts, where), name)
-    space = aligned if _leads_across(signature) else own
-    if space is None:
+        first = first or space
+    if first is None:
         raise InputError(
             f"{where}: does not say which space version {known.version} is of. Name the folder that is served there: "
             "--serving FOLDER."
         )
-    return Queries(space, origin, iter(()), signature)
+    return Queries(first, origin, iter(()), signature)
 
 
 def _leads_across(signature: str | None) -> bool:
