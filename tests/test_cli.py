@@ -167,6 +167,7 @@ def test_serving_starts_the_embedded_server_on_the_folder(tmp_path, monkeypatch)
     started = []
     monkeypatch.setattr(server, "serve", started.append)
     (tmp_path / "encoder" / "1").mkdir(parents=True)
+    (tmp_path / "encoder" / "1" / "saved_model.pb").touch()
     done = invoke("serve", "--path", str(tmp_path / "encoder"), "--port", "any", "--rest-port", "any")
     assert done.exit_code == 0
     folder = {"model_name": "encoder", "model_base_path": tmp_path / "encoder", "max_num_load_retries": 0}

@@ -86,7 +86,7 @@ def _queries(
     if own and version:
         raise click.UsageError(f"--version: the run {run} is version {own}. Leave one of them out.")
     of = {"wanted": wanted, "folder": folder, "version": version or own, "signature": signature}
-    if remote:
+    if remote or pushed is None:
         where = f"the server at {server['host']}:{server['port'] or server['rest_port']}"
         with options.client(**server) as client:
             yield queries.of_server(client, inputs, **of, where=where)
@@ -96,8 +96,8 @@ def _queries(
             flag = f"--{option.replace('_', '-')}"
             raise click.UsageError(f"{flag}: is for a server. Name its port with --rest-port or --port.")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with quiet.native_noise(), queries.local_client(folder, version or own) as client:
-        yield queries.of_server(client, inputs, **of, where=str(folder))
+    with quiet.native_noise(), queries.local_client(pushed.folder, version or own) as client:
+        yield queries.of_server(client, inputs, **of, where=str(pushed.folder))
 
 
 def _show(name: str, neighbors: list) -> None:

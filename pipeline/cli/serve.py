@@ -92,17 +92,10 @@ def _place(run: str | None, path: Path | None, output: Path) -> tuple[Path, int 
 def _serve(wanted: "Options") -> None:
     import logging
 
-    from models.errors import InputError
     from pipeline import ports
     from serving.server import serve
-    from serving.status import ServingError
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     chosen = {"--port": wanted.port, "--rest-port": wanted.rest_api_port}
-    try:
-        ports.require(wanted.host, {flag: port for flag, port in chosen.items() if isinstance(port, int) and port})
-        serve(wanted)
-    except (InputError, ServingError) as error:
-        # As `python -m serving.server` ends: the command line was right, and the server could not start.
-        click.echo(f"metaprior: {error}", err=True)
-        click.get_current_context().exit(1)
+    ports.require(wanted.host, {flag: port for flag, port in chosen.items() if isinstance(port, int) and port})
+    serve(wanted)
