@@ -60,7 +60,8 @@ class Critic(Part):
             The gradient of the loss for `felt_by`, by the critic as it was before its steps; None without it.
         """
         weights = [weight.value for weight in self.network.weights]
-        felt, first = [] if felt_by is None else [felt_by], None
+        felt = [] if felt_by is None else [felt_by]
+        first: Any = None
         for update in range(self.updates):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch([*weights, *felt])

@@ -84,9 +84,12 @@ class Batcher:
             self._admit(job)
             servable.acquire()
             job.future.add_done_callback(lambda _: servable.release())
-            self._groups.setdefault(job.kind(self._batching.pad_variable_length), deque()).append(job)
+            kind = job.kind(self._batching.pad_variable_length)
+            (queue := self._groups.setdefault(kind, deque())).append(job)
             self._waiting += 1
-            self._changed.notify()
+            # A thread that is woken in vain costs more than the rest of a small request.
+            if self._batching.linger or (len(queue) == 1 and kind not in self._busy and self._free):
+                self._changed.notify()
         return job.future
 
     def run(
@@ -212,6 +215,7 @@ class Batcher:
         finally:
             if claimed:
                 self._release(kind, [job])
+                self._wake()
 
     def _must_wait(self, kind: Hashable) -> bool:
         """Whether a request's turn is after others': those of its kind, or all where each run takes the one thread."""
@@ -230,8 +234,6 @@ class Batcher:
             self._busy.discard(kind)
             if self._closed:
                 self._changed.notify_all()  # `close` waits, too
-            elif self._groups:
-                self._changed.notify()
             abandoned = self._abandoned
         for job in jobs if abandoned else ():
             job.servable.release()
@@ -250,19 +252,28 @@ class Batcher:
         """Waits for a batch and the right to run it; until then the batch may grow. None at the end."""
         with self._changed:
             while not (self._closed and not self._groups):
-                # The one that has waited longest, of those that need not wait for a run of their kind to end.
-                kind = next((kind for kind in self._groups if kind not in self._busy), None)
-                if kind is None or self._free == 0:
+                if (kind := self._next()) is None:
                     self._changed.wait()
                 elif (pause := self._pause(self._groups[kind])) > 0:
                     self._changed.wait(pause)
                 else:
                     batch = self._pop(kind)
                     self._begin(kind, batch)
+                    if self._next() is not None:
+                        self._changed.notify()
                     return kind, batch
             # The others wait for the same news.
             self._changed.notify_all()
             return None
+
+    def _next(self) -> Hashable | None:
+        """The kind that has waited longest, of those that need not wait for a run to end."""
+        return next((kind for kind in self._groups if kind not in self._busy), None) if self._free else None
+
+    def _wake(self) -> None:
+        with self._changed:
+            if self._next() is not None:
+                self._changed.notify()
 
     def _pause(self, queue: deque[Job]) -> float:
         """Seconds that requests of one kind may still wait for company."""
