@@ -133,16 +133,16 @@ def test_addresses_can_be_pasted(base, tmp_path, capsys, host, shown):
     assert json.loads(lines[3].removeprefix(READY)) == facts
 
 
-def test_both_commands_end_with_one_where_the_server_cannot_start(base, tmp_path, capsys):
+def test_a_server_that_cannot_start_ends_with_one_and_the_command_with_two(base, tmp_path, capsys):
     flags = ["--model_name=toy", f"--model_base_path={tmp_path / 'none'}", "--port=any"]
     assert server_main(flags) == 1
     assert capsys.readouterr().err.startswith("Failed to start server. Error: NOT_FOUND: Could not find base path ")
     done = CliRunner().invoke(main, ["serve", *flags])
-    assert (done.exit_code, done.stderr.startswith("metaprior: NOT_FOUND: Could not find base path ")) == (1, True)
+    assert (done.exit_code, done.stderr.startswith("metaprior: NOT_FOUND: Could not find base path ")) == (2, True)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = CliRunner().invoke(main, ["serve", "--path", str(base / "toy"), "--port", str(port)])
-    assert (done.exit_code, done.stderr.startswith(f"metaprior: port {port} on 127.0.0.1 cannot be used")) == (1, True)
+    assert (done.exit_code, done.stderr.startswith(f"metaprior: port {port} on 127.0.0.1 cannot be used")) == (2, True)
     assert server_main(["--modl_name=toy"]) == CliRunner().invoke(main, ["serve", "--hst=x"]).exit_code == 2
 
 
