@@ -1,5 +1,6 @@
 """Which models are served, from where, in which versions, under which labels."""
 
+import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,7 +135,10 @@ def local(name: str, base_path: str) -> Path:
     Raises:
         ServingError: INVALID_ARGUMENT, it is a URI of another kind.
     """
-    uri = urlsplit(base_path)
+    try:
+        uri = urlsplit(base_path)
+    except ValueError:  # such as gs://[, which is no address
+        return Path(base_path)
     if not base_path.lower().startswith(f"{uri.scheme}:/"):
         return Path(base_path)
     if uri.scheme != "file":
@@ -168,5 +172,6 @@ def require_folder(config: ModelConfig) -> None:
     Raises:
         ServingError: NOT_FOUND.
     """
-    if not config.base_path.is_dir():
+    # Not the path's own method, which raises for a name that no file system takes.
+    if not os.path.isdir(config.base_path):
         raise ServingError(Code.NOT_FOUND, f"Could not find base path {config.base_path}. Create it or correct it.")

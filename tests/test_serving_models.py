@@ -1,7 +1,7 @@
 """Several models, their labels, and configurations that replace each other."""
 
-import os
 import threading
+from pathlib import Path
 
 import pytest
 import serving_toy
@@ -14,7 +14,7 @@ from serving.configs import ModelConfig, Policy
 from serving.models import Models
 from serving.servable import Servable
 from serving.states import Rhythm
-from serving.status import ServingError
+from serving.status import Code, ServingError
 
 BOTH = Policy(most=None)
 QUICK = Rhythm(poll_seconds=0.01)
@@ -49,11 +49,6 @@ def serving(models, name, **which):
 
 def states(models, name):
     return {version.number: version.state.name for version in models.status(name)}
-
-
-def until(condition):
-    while not condition():
-        os.sched_yield()
 
 
 def test_labels_follow_what_is_loaded(models, base):
@@ -127,7 +122,7 @@ def test_a_model_taken_away_is_remembered_and_may_come_back(models, base):
     toy, other = ModelConfig("toy", base / "toy"), ModelConfig("other", base / "other")
     models.reload([toy, other])
     models.reload([toy])
-    until(lambda: states(models, "other") == {1: "END"})
+    assert serving_toy.eventually(lambda: states(models, "other") == {1: "END"})
     gone = "NOT_FOUND: Servable not found for request: Latest(other)"
     assert refusal(lambda: serving(models, "other")) == gone
     assert serving(models, "toy") == 2
@@ -140,7 +135,7 @@ def test_a_reload_waits_for_the_first_version_and_the_end_ends_the_wait(models, 
     (tmp_path / "never").mkdir()
     waiting = threading.Thread(target=models.reload, args=([ModelConfig("late", tmp_path / "late")],))
     waiting.start()
-    until(lambda: models.names == ["late"])
+    assert serving_toy.eventually(lambda: models.names == ["late"])
     assert waiting.is_alive()
     serving_toy.write_small(tmp_path / "late", 1)
     waiting.join(60)
@@ -149,7 +144,7 @@ def test_a_reload_waits_for_the_first_version_and_the_end_ends_the_wait(models, 
     never = [ModelConfig("never", tmp_path / "never")]
     waiting = threading.Thread(target=lambda: refused.append(refusal(models.reload, never)))
     waiting.start()
-    until(lambda: models.names == ["never"])
+    assert serving_toy.eventually(lambda: models.names == ["never"])
     models.stop(5)
     waiting.join(60)
     assert refused == ["UNAVAILABLE: The server is shutting down."]
@@ -187,10 +182,10 @@ def test_a_configuration_file_is_followed_and_a_broken_one_ignored(models, base,
     models.reload(configs.models(configs.read(path)))
     models.watch(path, 0.01)
     path.write_text("nonsense")
-    until(lambda: caplog.messages)
+    assert serving_toy.eventually(lambda: caplog.messages)
     write(path, f"{toy} version_labels {{ key: 'stable' value: 1 }}", f"name: 'other' base_path: '{base}/other' "
           "model_platform: 'tensorflow'")  # fmt: skip
-    until(lambda: "other" in models.names and models.status("other"))
+    assert serving_toy.eventually(lambda: "other" in models.names and models.status("other"))
     assert serving(models, "toy", label="stable") == 1
     assert caplog.messages == [
         f"{path} is ignored: INVALID_ARGUMENT: Invalid protobuf file: '{path}', line 1, column 1: Message type "
@@ -250,3 +245,13 @@ def test_policies_and_labels_are_read():
 )
 def test_configurations_are_refused_in_tf_servings_words(text, message):
     assert refusal(read, text) == f"INVALID_ARGUMENT: {message}"
+
+
+def test_a_base_path_that_no_file_system_takes_is_one_that_is_not_there():
+    with pytest.raises(ServingError) as caught:
+        configs.require_folder(ModelConfig("toy", Path("/" + 5000 * "n")))
+    assert caught.value.code is Code.NOT_FOUND
+
+
+def test_a_base_path_that_is_no_uri_is_a_path():
+    assert configs.local("toy", "gs://[") == Path("gs://[")
