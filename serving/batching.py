@@ -79,18 +79,9 @@ class Batcher:
             ServingError: UNAVAILABLE when the queue is full or the server is stopping, INVALID_ARGUMENT for
                 more rows than a batch may have, where large requests are not split.
         """
-        job = Job(servable, signature, inputs, deadline, self._rows(servable, signature, inputs), is_wanted)
-        with self._changed:
-            self._admit(job)
-            servable.acquire()
-            job.future.add_done_callback(lambda _: servable.release())
-            kind = job.kind(self._batching.pad_variable_length)
-            (queue := self._groups.setdefault(kind, deque())).append(job)
-            self._waiting += 1
-            # A thread that is woken in vain costs more than the rest of a small request.
-            if self._batching.linger or (len(queue) == 1 and kind not in self._busy and self._free):
-                self._changed.notify()
-        return job.future
+        return self._queue(
+            Job(servable, signature, inputs, deadline, self._rows(servable, signature, inputs), is_wanted)
+        )
 
     def run(
         self,
@@ -116,7 +107,7 @@ class Batcher:
         with self._claim(job) as claimed:
             if claimed:
                 return self._alone(job)
-        future = self.submit(servable, signature, inputs, deadline, is_wanted)
+        future = self._queue(job)
         try:
             return future.result(min(max(job.seconds_left, 0.0), threading.TIMEOUT_MAX))
         except TimeoutError:
@@ -171,19 +162,31 @@ class Batcher:
         Raises:
             ServingError: INVALID_ARGUMENT, in TF Serving's words, where all must be joined.
         """
-        batching = self._batching
-        together = servable.is_rowwise if batching.together is None else batching.together
-        if not (together and (signature.batch_major or batching.strict)):
+        together = servable.is_rowwise if self._batching.together is None else self._batching.together
+        if not (together and (signature.batch_major or self._batching.strict)):
             return None
         sizes = {len(array) if array.ndim else -1 for array in inputs.values()}
         if len(sizes) == 1 and -1 not in sizes:
             return sizes.pop()
-        if not batching.strict:
+        if not self._batching.strict:
             return None
         if not sizes:
             raise invalid("Batching Run() must have at least one input tensor")
         have = "at least one dimension" if -1 in sizes else "equal 0th-dimension size"
         raise invalid(f"Batching Run() input tensors must have {have}")
+
+    def _queue(self, job: Job) -> Future:
+        with self._changed:
+            self._admit(job)
+            job.servable.acquire()
+            job.future.add_done_callback(lambda _: job.servable.release())
+            kind = job.kind(self._batching.pad_variable_length)
+            (queue := self._groups.setdefault(kind, deque())).append(job)
+            self._waiting += 1
+            # A thread that is woken in vain costs more than the rest of a small request.
+            if self._batching.linger or (len(queue) == 1 and kind not in self._busy and self._free):
+                self._changed.notify()
+        return job.future
 
     def _admit(self, job: Job) -> None:
         if self._closed:
@@ -214,8 +217,7 @@ class Batcher:
             yield claimed
         finally:
             if claimed:
-                self._release(kind, [job])
-                self._wake()
+                self._release(kind, [job], goes=True)
 
     def _must_wait(self, kind: Hashable) -> bool:
         """Whether a request's turn is after others': those of its kind, or all where each run takes the one thread."""
@@ -227,13 +229,15 @@ class Batcher:
         if self._batching.gather:
             self._busy.add(kind)
 
-    def _release(self, kind: Hashable, jobs: list[Job]) -> None:
+    def _release(self, kind: Hashable, jobs: list[Job], *, goes: bool = False) -> None:
         with self._changed:
             self._free += 1
             self._running.difference_update(jobs)
             self._busy.discard(kind)
             if self._closed:
                 self._changed.notify_all()  # `close` waits, too
+            elif goes and self._next() is not None:
+                self._changed.notify()  # a thread that stays takes it itself
             abandoned = self._abandoned
         for job in jobs if abandoned else ():
             job.servable.release()
@@ -269,11 +273,6 @@ class Batcher:
     def _next(self) -> Hashable | None:
         """The kind that has waited longest, of those that need not wait for a run to end."""
         return next((kind for kind in self._groups if kind not in self._busy), None) if self._free else None
-
-    def _wake(self) -> None:
-        with self._changed:
-            if self._next() is not None:
-                self._changed.notify()
 
     def _pause(self, queue: deque[Job]) -> float:
         """Seconds that requests of one kind may still wait for company."""

@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -58,12 +59,29 @@ def hush() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
-def import_tensorflow() -> None:
-    """Imports TensorFlow without what its libraries say of the machine past every log level."""
+@contextlib.contextmanager
+def errors_to(file: int) -> Iterator[int]:
+    """Sends the standard error of this process and its children to a file; gives where it went before.
+
+    Native libraries write to the descriptor, past `sys.stderr` and past every log level.
+
+    Args:
+        file: descriptor of the file.
+    """
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as noise:
-        terminal = os.dup(2)
-        os.dup2(noise.fileno(), 2)
+    before = os.dup(2)
+    os.dup2(file, 2)
+    try:
+        yield before
+    finally:
+        sys.stderr.flush()
+        os.dup2(before, 2)
+        os.close(before)
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow without what its libraries say of the machine."""
+    with tempfile.TemporaryFile() as noise, errors_to(noise.fileno()) as terminal:
         try:
             import tensorflow  # noqa: F401
         except BaseException:
@@ -71,10 +89,6 @@ def import_tensorflow() -> None:
                 noise.seek(0)
                 os.write(terminal, noise.read())
             raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(terminal, 2)
-            os.close(terminal)
     # It tells of every checkpoint it restores, and the server of every version it loads.
     logging.getLogger("tensorflow").setLevel(logging.WARNING)
 

@@ -4,6 +4,8 @@ import contextlib
 import socket
 import struct
 
+import grpc
+
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, SETTINGS, PING = 0, 1, 4, 6
 ACK, END_STREAM, END_HEADERS = 1, 1, 4
@@ -56,3 +58,22 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 def _text(text: str) -> bytes:
     return bytes([len(text)]) + text.encode()
+
+
+def code_of(channel: grpc.Channel, method: str, request: bytes, timeout: float) -> str:
+    """Returns the name of the code that bytes are answered with.
+
+    Args:
+        channel: to the server.
+        method: service and method, such as `ModelService/GetModelStatus`.
+        request: the bytes.
+        timeout: the call's, in seconds.
+    """
+    call = channel.unary_unary(f"/tensorflow.serving.{method}", lambda raw: raw, lambda raw: raw)
+    try:
+        call(request, timeout=timeout)
+    except grpc.RpcError as error:
+        if error.details() == "Exception deserializing request!":
+            return "INVALID_ARGUMENT"  # gRPC's own answer to bytes that are no message of the method
+        return error.code().name
+    return "OK"

@@ -1,7 +1,9 @@
 """Small SavedModels for the serving tests, written as a publisher writes them: complete, then renamed."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tensorflow as tf
@@ -173,3 +175,11 @@ def server(tmp_path_factory) -> Iterator[Server]:
     )
     with Server(options) as running:
         yield running
+
+
+def eventually(holds: Callable[[], Any]) -> Any:
+    """Asks until the answer is true, for half a minute at most, and returns the last answer."""
+    deadline = time.monotonic() + 30
+    while not (found := holds()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return found

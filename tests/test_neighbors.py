@@ -6,14 +6,13 @@ import json
 import encoders
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from commands import refusal, run
 from encoders import OTHER, SPACE, write_codes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from models.errors import InputError
-from pipeline.cli.group import main
 from pipeline.neighbors.build import build, chosen
 from pipeline.neighbors.record import read_index_record
 from pipeline.neighbors.search import Index
@@ -24,19 +23,6 @@ from serving.server import Server
 CODES = np.random.default_rng(0).normal(size=(3_000, 12)).astype(np.float32) * [[3.0] + 11 * [1.0]]
 ASKED = np.random.default_rng(1).normal(size=(100, 12)).astype(np.float32)
 NAMES = [f"query {row}" for row in range(100)]
-
-
-def run(*arguments):
-    done = CliRunner().invoke(main, [str(argument) for argument in arguments], prog_name="metaprior")
-    if done.exc_info and done.exit_code == 1:
-        raise done.exc_info[1]
-    return done
-
-
-def refusal(*arguments) -> str:
-    done = run(*arguments)
-    assert (done.exit_code, done.stdout) == (2, ""), done.output
-    return done.stderr.removeprefix("metaprior: ").removesuffix("\n")
 
 
 def brute(metric: str, k: int) -> tuple[np.ndarray, np.ndarray]:

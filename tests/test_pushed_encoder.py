@@ -5,13 +5,12 @@ import json
 import encoders
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from commands import refusal, run
 from encoders import OTHER, SPACE, write_codes
 from stores import COMPLETE, Recorder
 from tensorflow_serving.config import model_server_config_pb2
 
 from models.features.spec import FeatureSpec
-from pipeline.cli.group import main
 from pipeline.neighbors.build import build
 from serving.options import Options
 from serving.server import Server
@@ -27,30 +26,16 @@ def runs(tmp_path_factory):
     output = tmp_path_factory.mktemp("runs")
     store = Recorder(output / "toy")
     folder = store.root / "serving" / "encoder"
-    for run, version, space in ((FIRST, 1, SPACE), (SECOND, 2, OTHER)):
+    for name, version, space in ((FIRST, 1, SPACE), (SECOND, 2, OTHER)):
         path = encoders.write_encoder(folder, version, space=space) / "assets.extra" / "metaprior.json"
         facts = {"spec": json.loads(FeatureSpec("vector", (version + 1,)).to_json()), "images": None, "missing": []}
         path.write_text(json.dumps(json.loads(path.read_text()) | facts))
         properties = {"pushed": 1, "pushed_destination": str(folder / str(version)), "pushed_version": version}
         pushed = store.artifact("PushedModel", f"Pusher/pushed/{version}", **properties)
-        store.step(run, "Pusher", COMPLETE, (), [("pushed_model", pushed)])
+        store.step(name, "Pusher", COMPLETE, (), [("pushed_model", pushed)])
     nothing = store.artifact("PushedModel", "Pusher/pushed/3", pushed=0)
     store.step(REFUSED, "Pusher", COMPLETE, (), [("pushed_model", nothing)])
     return output
-
-
-def run(*arguments):
-    done = CliRunner().invoke(main, [str(argument) for argument in arguments], prog_name="metaprior")
-    if done.exc_info and done.exit_code == 1:
-        raise done.exc_info[1]
-    return done
-
-
-def refusal(*arguments) -> str:
-    done = run(*arguments)
-    assert (done.exit_code, done.stdout) == (2, ""), done.output
-    [line] = done.stderr.splitlines()
-    return line.removeprefix("metaprior: ")
 
 
 def test_search_asks_the_version_of_the_run(runs, tmp_path):

@@ -1,6 +1,5 @@
 """More requests than there may be: the rest is refused at once and counted, and the busy server tells how it does."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -43,13 +42,6 @@ def metric(server, name):
     return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))
 
 
-def until(holds):
-    deadline = time.monotonic() + 60
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.01)  # polls, the condition decides
-    assert holds()
-
-
 def predict(channel):
     return channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
 
@@ -64,7 +56,7 @@ def slow_request():
 def test_over_grpc_the_rest_is_refused_and_counted_and_health_is_told_meanwhile(server):
     with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
         running = [predict(channel).future(slow_request(), timeout=60) for _ in range(MOST)]
-        until(lambda: metric(server, "metaprior_requests_in_flight") == MOST)
+        assert serving_toy.eventually(lambda: metric(server, "metaprior_requests_in_flight") == MOST)
         before = metric(server, 'metaprior_rejected_requests_total{reason="resource_exhausted"}')
         for _ in range(3):
             with pytest.raises(grpc.RpcError) as caught:
@@ -93,7 +85,7 @@ def test_over_rest_the_rest_is_refused_and_counted_and_the_state_is_told_meanwhi
     body = {"signature_name": "slow", "inputs": ROUNDS["rounds"].tolist()}
     with ThreadPoolExecutor(MOST) as pool:
         running = [pool.submit(requests.post, f"{url}:predict", json=body, timeout=60) for _ in range(MOST)]
-        until(lambda: metric(server, "metaprior_requests_in_flight") == MOST)
+        assert serving_toy.eventually(lambda: metric(server, "metaprior_requests_in_flight") == MOST)
         before = metric(server, 'metaprior_rejected_requests_total{reason="unavailable"}')
         refused = requests.post(f"{url}:predict", json=body, timeout=60)
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")

@@ -1,6 +1,5 @@
 """Reloads that wait: how long, for whom, and what goes on meanwhile."""
 
-import os
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -57,11 +56,6 @@ def refusal(call, *arguments):
     return str(caught.value)
 
 
-def until(condition):
-    while not condition():
-        os.sched_yield()
-
-
 def serving(models, name, **which):
     with models.lease(name, **which) as (number, _):
         return number
@@ -75,7 +69,7 @@ def test_a_wait_has_an_end_and_the_model_is_served_when_a_version_appears(models
     )
     assert models.names == ["never"]
     shutil.copytree(ready / "toy", never.base_path, dirs_exist_ok=True)
-    until(lambda: models.status("never") and models.status("never")[0].serves)
+    assert serving_toy.eventually(lambda: models.status("never") and models.status("never")[0].serves)
 
 
 def test_a_load_that_takes_longer_is_told_as_one(ready):
@@ -120,7 +114,7 @@ def test_who_waits_keeps_nobody_waiting_and_learns_that_the_model_was_taken_away
     models.reload([toy])
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(refusal, models.reload, [toy, never], Caller())
-        until(lambda: "never" in models.names)
+        assert serving_toy.eventually(lambda: "never" in models.names)
         models.reload([toy, never, other], Caller())
         assert (serving(models, "toy"), serving(models, "other"), models.status("never")) == (1, 1, [])
         assert waiting.running()
@@ -135,7 +129,7 @@ def test_a_halt_ends_waits_and_changes_but_not_what_is_served(ready, never):
     models.reload([toy])
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(refusal, models.reload, [toy, never], Caller())
-        until(lambda: "never" in models.names)
+        assert serving_toy.eventually(lambda: "never" in models.names)
         models.halt()
         assert waiting.result(60) == "UNAVAILABLE: The server is shutting down."
     assert refusal(models.reload, []) == "UNAVAILABLE: The server is shutting down."
@@ -155,7 +149,7 @@ def test_a_load_whose_turn_comes_after_the_halt_is_not_begun(ready):
     models = Models(load, rhythm=QUICK)
     both = [ModelConfig("toy", ready / "toy"), ModelConfig("other", ready / "moved")]
     refusal(models.reload, both, Caller(is_wanted=lambda: not begun.is_set()))
-    until(lambda: all(models.status(config.name) for config in both))
+    assert serving_toy.eventually(lambda: all(models.status(config.name) for config in both))
     models.halt()
     go_on.set()
     models.stop(60)
@@ -169,7 +163,7 @@ def test_a_label_is_not_given_to_a_version_that_is_unloading(models, ready, tmp_
     models.reload([ModelConfig("toy", base, Policy(most=None))])
     with models.lease("toy", 1):
         models.reload([ModelConfig("toy", base)])
-        until(lambda: models.status("toy")[1].state.name == "UNLOADING")
+        assert serving_toy.eventually(lambda: models.status("toy")[1].state.name == "UNLOADING")
         assert refusal(models.reload, [ModelConfig("toy", base, labels={"old": 1})]) == (
             "FAILED_PRECONDITION: Request to assign label to version 1 of model toy, which is not currently available "
             "for inference"
@@ -188,9 +182,9 @@ def test_a_file_that_names_a_model_without_versions_is_followed_further(ready, n
     models = Models(rhythm=QUICK)
     write("never", never.base_path)
     models.watch(tmp_path / "models.config", 0.01)
-    until(lambda: models.names == ["never"])
+    assert serving_toy.eventually(lambda: models.names == ["never"])
     write("toy", ready / "toy")
-    until(lambda: models.names == ["toy"])
+    assert serving_toy.eventually(lambda: models.names == ["toy"])
     models.stop(5)
 
 
@@ -285,7 +279,7 @@ def test_a_waiting_reload_disturbs_nobody_and_ends_with_its_deadline_or_the_serv
         assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         stub.HandleReloadConfigRequest(configuration(toy=ready / "toy"), timeout=60)
         waiting = stub.HandleReloadConfigRequest.future(request)
-        until(lambda: "never" in server.models.names)
+        assert serving_toy.eventually(lambda: "never" in server.models.names)
         assert stub.GetModelStatus(status, timeout=60).model_version_status[0].state == 30
         with Client(grpc_port=server.grpc_port, model="toy") as client:
             client.predict(ROWS, signature="embed")

@@ -57,13 +57,6 @@ def connections(port):
     return sum(c.laddr.port == port and c.status == "ESTABLISHED" for c in psutil.Process().net_connections("tcp"))
 
 
-def eventually(holds):
-    deadline = time.monotonic() + 30
-    while not (found := holds()) and time.monotonic() < deadline:
-        time.sleep(0.05)  # polls, the condition decides
-    return found
-
-
 def large_request():
     body = b'{"signature_name": "embed", "instances": [' + b",".join([b"[0.123456789, 0.1]"] * 300_000) + b"]}"
     head = f"POST /v1/models/toy:predict HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -75,8 +68,8 @@ def test_an_answer_over_rest_that_nobody_reads_is_dropped_with_its_connection_an
     with socket.create_connection(("127.0.0.1", server.rest_port)) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.sendall(large_request())
-        assert eventually(lambda: refusals(server, "deadline_exceeded") == before + 1)
-        assert eventually(lambda: not connections(server.rest_port))
+        assert serving_toy.eventually(lambda: refusals(server, "deadline_exceeded") == before + 1)
+        assert serving_toy.eventually(lambda: not connections(server.rest_port))
     assert psutil.Process().memory_info().rss - memory < 200e6
 
 
@@ -108,7 +101,7 @@ def test_who_watches_the_health_and_does_not_read_keeps_nobody_waiting_and_does_
         assert answer.status == HealthCheckResponse.SERVING
         assert serving_raw.DATA not in list(client.frames()), "it had no window, and its connection has ended"
         channel.close()
-        assert eventually(lambda: not connections(server.grpc_port))
+        assert serving_toy.eventually(lambda: not connections(server.grpc_port))
 
 
 def test_only_so_many_may_watch_the_health_and_a_place_left_is_free_again(server):
@@ -133,7 +126,7 @@ def test_only_so_many_may_watch_the_health_and_a_place_left_is_free_again(server
                 return watch()
             return None
 
-        assert eventually(is_free)
+        assert serving_toy.eventually(is_free)
     assert refusals(server, "resource_exhausted") > before
 
 
@@ -147,4 +140,4 @@ def test_connections_to_both_ports_end_when_nobody_asks_and_clients_connect_anew
         client = stack.enter_context(Client(model="toy", grpc_port=server.grpc_port))
         for _ in range(2):
             assert client.predict(np.ones([1, 2], np.float32), signature="embed")["y"].tolist() == [[1.5, 1.5]]
-            assert eventually(lambda: not connections(server.grpc_port))
+            assert serving_toy.eventually(lambda: not connections(server.grpc_port))
