@@ -2,12 +2,14 @@
 
 import fcntl
 import itertools
+import multiprocessing
 import os
 import shutil
 import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +31,9 @@ from pipeline.streams import EmbedStream, streams
 pytestmark = samples.STACK
 
 SCHEMA = pa.schema([("size", pa.int32()), ("places", pa.list_(pa.int32()))], metadata={"metaprior": "{}"})
+# Not copies of this process, in which another thread may hold a lock that nobody would give back.
+CHILDREN = multiprocessing.get_context("forkserver")
+CHILDREN.set_forkserver_preload(["test_parts"])
 STEPS = {"os.mkdir", "os.rename", "os.remove", "os.rmdir"}
 
 
@@ -71,30 +76,53 @@ def names(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir())
 
 
-def in_child(function: Callable[[], object]) -> int:
-    """Runs a function in a copy of this process; returns how it ended: 0, 1 where it raised, or less for a signal."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            function()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+@pytest.fixture(scope="module", autouse=True)
+def importable():
+    """Lets the server of the children find this module when it starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        yield
 
 
-def killed(when: Callable[[str, str], bool], function: Callable[[], object]) -> int:
-    """Runs a function in a child that is killed before a step in the file system, given as what and with what."""
+def in_child(function: Callable[..., object], *arguments: object) -> int:
+    """Runs a function in another process; returns how it ended: 0, 1 where it raised, or less for a signal."""
+    child = CHILDREN.Process(target=function, args=arguments)
+    child.start()
+    child.join()
+    assert child.exitcode is not None
+    return child.exitcode
+
+
+@dataclass
+class Turn:
+    """The step of this number, from 0."""
+
+    number: int
+
+    def __call__(self, _: str) -> bool:
+        self.number -= 1
+        return self.number < 0
+
+
+@dataclass
+class Naming:
+    """The first step that has to do with a file of this name."""
+
+    name: str
+
+    def __call__(self, arguments: str) -> bool:
+        return self.name in arguments
+
+
+def embed_until(when: Callable[[str], bool], source: Source, output: Path) -> None:
+    """Embeds, and kills this process before a step in the file system, told by what it is done with."""
 
     def audit(event: str, arguments: tuple) -> None:
-        if event in STEPS and parts.FOLDER.format("out") in str(arguments) and when(event, str(arguments)):
+        if event in STEPS and parts.FOLDER.format("out") in str(arguments) and when(str(arguments)):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def work() -> None:
-        sys.addaudithook(audit)
-        function()
-
-    return in_child(work)
+    sys.addaudithook(audit)
+    embed(source, output, batches=1)
 
 
 def test_work_killed_before_any_step_goes_on_after_its_last_whole_part(tmp_path):
@@ -102,14 +130,11 @@ def test_work_killed_before_any_step_goes_on_after_its_last_whole_part(tmp_path)
     total = 2 * (BATCH + 9)
     embed(source, tmp_path / "whole", batches=1)
     for step in itertools.count():
-        folder, steps = tmp_path / str(step), itertools.count()
+        folder = tmp_path / str(step)
         output = folder / "out"
-
-        def when(event: str, arguments: str, steps=steps, step=step) -> bool:
-            return next(steps) == step
-
-        if killed(when, lambda output=output: embed(source, output, batches=1)) == 0:
+        if (ended := in_child(embed_until, Turn(step), source, output)) == 0:
             break
+        assert ended == -signal.SIGKILL
         begun = (folder / ".out.partial" / parts.IDENTITY).exists()
         kept = sum(pq.read_metadata(path).num_rows for path in folder.glob(".out.partial/*.part")) if begun else 0
         assert embed(source, output, batches=1) == total - kept
@@ -160,7 +185,7 @@ def test_the_file_does_not_tell_where_its_rows_were_cut(cuts, others, missing):
 def begun(tmp_path) -> tuple[Source, Path]:
     """A source of 600 rows, and a file whose work was killed before its third part of three was renamed."""
     source, output = table(tmp_path, 600, 600), tmp_path / "out"
-    ended = killed(lambda event, arguments: "00000-0000003" in arguments, lambda: embed(source, output, batches=1))
+    ended = in_child(embed_until, Naming("00000-0000003"), source, output)
     assert (ended, len(list(tmp_path.glob(".out.partial/*.part")))) == (-signal.SIGKILL, 2)
     return source, output
 
@@ -206,9 +231,8 @@ def test_a_second_process_is_refused_and_leaves_the_first_alone(tmp_path):
     assert names(tmp_path) == ["table.parquet"]
 
 
-def test_a_lock_that_went_with_its_folder_is_not_taken_for_the_new_one(tmp_path):
-    """Whoever waits opens the lock's file, and its holder ends, with the folder, before the lock is asked for."""
-    folder = tmp_path / "work"
+def take_while_it_goes(folder: Path) -> None:
+    """Takes a lock whose holder ends, with the folder, after its file was opened and before it is asked for."""
     first, removed = lock.take(folder, str), []
 
     def audit(event: str, arguments: tuple) -> None:
@@ -217,11 +241,11 @@ def test_a_lock_that_went_with_its_folder_is_not_taken_for_the_new_one(tmp_path)
             shutil.rmtree(folder)
             os.close(first)
 
-    def work() -> None:
-        sys.addaudithook(audit)
-        held = lock.take(folder, str)
-        if not os.path.samestat(os.fstat(held), (folder / lock.FILE).stat()) or not removed:
-            raise RuntimeError("The lock is of a file that nobody else will open.")
+    sys.addaudithook(audit)
+    held = lock.take(folder, str)
+    if not os.path.samestat(os.fstat(held), (folder / lock.FILE).stat()) or not removed:
+        raise RuntimeError("The lock is of a file that nobody else will open.")
 
-    assert in_child(work) == 0
-    os.close(first)
+
+def test_a_lock_that_went_with_its_folder_is_not_taken_for_the_new_one(tmp_path):
+    assert in_child(take_while_it_goes, tmp_path / "work") == 0
