@@ -14,7 +14,7 @@ demo: setup ## the main job on handwritten digits: raw scans to a served, measur
 	@$(metaprior) run --config configs/digits.yaml
 
 test: setup ## the everyday suite
-	@$(python) -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadgroup
+	@$(python) -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadgroup --no-loadscope-reorder
 
 slow: setup ## the checks that take too long for every day
 	@$(python) -m pytest -m slow

@@ -41,7 +41,10 @@ SHARED = ("finished", "exported", "target")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps a file on one of several workers, and files that share something expensive together."""
+    """Keeps a file on one of several workers, and files that share something expensive together, which come first.
+
+    By itself the plugin would begin with what has many tests, and whole runs of the pipeline would be left for last.
+    """
     makers: dict[Path, str] = {}
     for item in items:
         for name in SHARED:
@@ -49,6 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 makers.setdefault(item.path, name)
     for item in items:
         item.add_marker(pytest.mark.xdist_group(makers.get(item.path, item.path.stem)))
+    items.sort(key=lambda item: item.path not in makers)
 
 
 @dataclass(frozen=True)
