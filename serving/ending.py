@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import NoReturn
 
-LAST = 2.0  # seconds to end beyond what was promised to requests
+LAST = 4.0  # seconds to end beyond what was promised to requests
 
 
 def await_signals(seconds: float) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from serving.team import Team
 
 REUSE_PORT = ("grpc.so_reuseport", 1)
-MOMENT = 0.5  # seconds that the callers of what is abandoned have to read so, and threads to end
+MOMENT = 1.0  # seconds that the callers of what is abandoned have to read so, and threads to end
 
 
 class Server:
